@@ -1,0 +1,118 @@
+# Everything a checkout needs. Plain `make` lists the targets.
+#
+# Two environments, each made once and again when its pins change: .venv runs the
+# programs, .venv-test runs the checks (it also holds electionguard, whose pins
+# must never reach the programs; see docs/interop.md).
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+unexport PYTHONPATH
+
+RUN := .venv
+TEST := .venv-test
+PIP := bin/python -m pip --disable-pip-version-check --quiet
+
+# Variables of `make demo`; each becomes an option of `sailau demo`.
+OUT ?=
+BALLOTS ?=
+SEED ?=
+# Processes that run the tests, and further arguments for pytest.
+JOBS ?= 2
+ARGS ?=
+
+PROTOS := $(sort $(wildcard proto/sailau/v1/*.proto))
+SERVICES := $(sort $(shell grep -ls '^service ' $(PROTOS)))
+
+.PHONY: help
+help: ## List these targets
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 24
+
+.PHONY: demo
+demo: $(RUN)/.installed ## Run the demo election (OUT=DIR BALLOTS=N SEED=S)
+	@$(RUN)/bin/sailau demo $(if $(OUT),--out "$(OUT)") $(if $(BALLOTS),--ballots "$(BALLOTS)") $(if $(SEED),--seed "$(SEED)")
+
+.PHONY: install
+install: $(RUN)/.installed ## Install the programs into .venv
+
+.PHONY: test check
+test: format-check lint types imports proto-check buf pytest ## Run everything that CI runs (JOBS=N ARGS=...)
+check: test ## The same
+
+.PHONY: format-check
+format-check: $(TEST)/.installed ## Check the format of the code (ruff)
+	$(TEST)/bin/ruff format --check .
+
+.PHONY: lint
+lint: $(TEST)/.installed ## Lint (ruff)
+	$(TEST)/bin/ruff check .
+
+.PHONY: types
+types: $(TEST)/.installed ## Check the types (mypy)
+	$(TEST)/bin/mypy
+
+.PHONY: imports
+imports: $(TEST)/.installed ## Check which room imports which (import-linter)
+	$(TEST)/bin/lint-imports --no-logo
+
+# $(call generate,DIR): the code of all .proto files, below DIR (an absolute path).
+generate = cd proto && ../$(TEST)/bin/python -m grpc_tools.protoc -I . \
+	--python_out="$(1)" --pyi_out="$(1)" $(PROTOS:proto/%=%) \
+	$(if $(SERVICES),&& ../$(TEST)/bin/python -m grpc_tools.protoc -I . \
+	--grpc_python_out="$(1)" $(SERVICES:proto/%=%))
+
+.PHONY: proto-check
+proto-check: $(TEST)/.installed ## Check that the generated protobuf code equals its source
+	@echo "comparing the generated code with proto/"; \
+	fresh=$$(mktemp -d); trap 'rm -rf "$$fresh"' EXIT; \
+	($(call generate,$$fresh)); \
+	diff -r --exclude='*.proto' --exclude=__init__.py --exclude=__pycache__ "$$fresh/sailau" proto/sailau \
+		|| { echo "generated code is out of date: run 'make proto'" >&2; exit 1; }
+
+.PHONY: buf
+buf: $(TEST)/.installed ## Lint the .proto files and check their format (buf)
+	$(TEST)/bin/buf lint
+	$(TEST)/bin/buf format --diff --exit-code
+
+.PHONY: pytest
+pytest: $(TEST)/.installed ## Run the tests (JOBS=N ARGS=...)
+	$(TEST)/bin/pytest -n $(JOBS) $(ARGS)
+
+.PHONY: format
+format: $(TEST)/.installed ## Format the code and the .proto files
+	$(TEST)/bin/ruff format .
+	$(TEST)/bin/ruff check --fix --exit-zero .
+	$(TEST)/bin/buf format --write
+
+.PHONY: proto
+proto: $(TEST)/.installed ## Regenerate the protobuf code
+	rm -f proto/sailau/v1/*_pb2.py proto/sailau/v1/*_pb2.pyi proto/sailau/v1/*_pb2_grpc.py
+	$(call generate,$(CURDIR)/proto)
+
+.PHONY: clean
+clean: ## Remove the environments and every cache
+	rm -rf $(RUN) $(TEST) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# --- Environments: a stamp says that a step was completed --------------------------
+
+$(RUN)/.made $(TEST)/.made: scripts/make-venv
+	scripts/make-venv $(@D)
+	@touch $@
+
+$(RUN)/.installed: pyproject.toml constraints.txt $(RUN)/.made
+	@echo "installing pinned packages into $(@D)"
+	@$(@D)/$(PIP) install --constraint constraints.txt --editable .
+	@touch $@
+
+# electionguard needs a compiler where nobody publishes its parts for a new Python.
+# Its tests are then skipped, and say so; on Python 3.11 it has to be there.
+$(TEST)/.installed: pyproject.toml constraints.txt constraints-interop.txt $(TEST)/.made
+	@echo "installing pinned packages into $(@D)"
+	@$(@D)/$(PIP) install --constraint constraints.txt --editable '.[test]'
+	@$(@D)/$(PIP) install --prefer-binary --constraint constraints.txt \
+		--constraint constraints-interop.txt --editable '.[interop]' \
+		|| { $(@D)/bin/python -c 'import sys; sys.exit(sys.version_info[:2] == (3, 11))' \
+		&& echo "electionguard could not be installed here: tests/interop will be skipped" >&2; }
+	@touch $@

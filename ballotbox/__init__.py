@@ -1,0 +1,1 @@
+"""The ballot box: devices, admission and the board."""

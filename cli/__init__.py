@@ -1,0 +1,1 @@
+"""The programs: one thin module a role."""

@@ -1,0 +1,94 @@
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from collections.abc import Mapping as _Mapping
+from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class ReceiptKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    RECEIPT_KIND_UNSPECIFIED: _ClassVar[ReceiptKind]
+    RECEIPT_KIND_SUBMITTED: _ClassVar[ReceiptKind]
+    RECEIPT_KIND_CAST: _ClassVar[ReceiptKind]
+    RECEIPT_KIND_CHALLENGED: _ClassVar[ReceiptKind]
+RECEIPT_KIND_UNSPECIFIED: ReceiptKind
+RECEIPT_KIND_SUBMITTED: ReceiptKind
+RECEIPT_KIND_CAST: ReceiptKind
+RECEIPT_KIND_CHALLENGED: ReceiptKind
+
+class Receipt(_message.Message):
+    __slots__ = ("kind", "base_hash", "confirmation_code", "index", "artifact_sha256", "signature")
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    BASE_HASH_FIELD_NUMBER: _ClassVar[int]
+    CONFIRMATION_CODE_FIELD_NUMBER: _ClassVar[int]
+    INDEX_FIELD_NUMBER: _ClassVar[int]
+    ARTIFACT_SHA256_FIELD_NUMBER: _ClassVar[int]
+    SIGNATURE_FIELD_NUMBER: _ClassVar[int]
+    kind: ReceiptKind
+    base_hash: bytes
+    confirmation_code: bytes
+    index: int
+    artifact_sha256: bytes
+    signature: bytes
+    def __init__(self, kind: _Optional[_Union[ReceiptKind, str]] = ..., base_hash: _Optional[bytes] = ..., confirmation_code: _Optional[bytes] = ..., index: _Optional[int] = ..., artifact_sha256: _Optional[bytes] = ..., signature: _Optional[bytes] = ...) -> None: ...
+
+class RegisterDeviceRequest(_message.Message):
+    __slots__ = ("artifact",)
+    ARTIFACT_FIELD_NUMBER: _ClassVar[int]
+    artifact: bytes
+    def __init__(self, artifact: _Optional[bytes] = ...) -> None: ...
+
+class RegisterDeviceResponse(_message.Message):
+    __slots__ = ("index",)
+    INDEX_FIELD_NUMBER: _ClassVar[int]
+    index: int
+    def __init__(self, index: _Optional[int] = ...) -> None: ...
+
+class SubmitRequest(_message.Message):
+    __slots__ = ("artifact",)
+    ARTIFACT_FIELD_NUMBER: _ClassVar[int]
+    artifact: bytes
+    def __init__(self, artifact: _Optional[bytes] = ...) -> None: ...
+
+class SubmitResponse(_message.Message):
+    __slots__ = ("receipt",)
+    RECEIPT_FIELD_NUMBER: _ClassVar[int]
+    receipt: Receipt
+    def __init__(self, receipt: _Optional[_Union[Receipt, _Mapping]] = ...) -> None: ...
+
+class CastRequest(_message.Message):
+    __slots__ = ("artifact",)
+    ARTIFACT_FIELD_NUMBER: _ClassVar[int]
+    artifact: bytes
+    def __init__(self, artifact: _Optional[bytes] = ...) -> None: ...
+
+class CastResponse(_message.Message):
+    __slots__ = ("receipt",)
+    RECEIPT_FIELD_NUMBER: _ClassVar[int]
+    receipt: Receipt
+    def __init__(self, receipt: _Optional[_Union[Receipt, _Mapping]] = ...) -> None: ...
+
+class ChallengeRequest(_message.Message):
+    __slots__ = ("artifact",)
+    ARTIFACT_FIELD_NUMBER: _ClassVar[int]
+    artifact: bytes
+    def __init__(self, artifact: _Optional[bytes] = ...) -> None: ...
+
+class ChallengeResponse(_message.Message):
+    __slots__ = ("receipt",)
+    RECEIPT_FIELD_NUMBER: _ClassVar[int]
+    receipt: Receipt
+    def __init__(self, receipt: _Optional[_Union[Receipt, _Mapping]] = ...) -> None: ...
+
+class CloseDeviceRequest(_message.Message):
+    __slots__ = ("artifact",)
+    ARTIFACT_FIELD_NUMBER: _ClassVar[int]
+    artifact: bytes
+    def __init__(self, artifact: _Optional[bytes] = ...) -> None: ...
+
+class CloseDeviceResponse(_message.Message):
+    __slots__ = ("index",)
+    INDEX_FIELD_NUMBER: _ClassVar[int]
+    index: int
+    def __init__(self, index: _Optional[int] = ...) -> None: ...

@@ -1,0 +1,101 @@
+"""The joint decryption of one ciphertext of the record, from the shares of everybody in U.
+
+Trustees need the joint challenge to answer it, the board to check the answers, the
+tally to publish the result; all compute it here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from crypto import decryption_proof
+from crypto.decryption_proof import DecryptionCommitment, DecryptionProof
+from crypto.group import Group, mpz
+from crypto.hashing import index_bytes
+from crypto.secret_sharing import lagrange
+from record.artifacts import DecryptionShare
+from record.election import ElectionKeys
+from record.state import Place
+
+
+def context_bytes(place: Place) -> bytes:
+    """ind_c and ind_o, as they stand in (88) and (90)."""
+    return index_bytes(place.contest) + index_bytes(place.option)
+
+
+@dataclass(frozen=True, slots=True)
+class JointDecryption:
+    """M (86), the joint challenge c (90) and the weights w_i (85) of everybody in U."""
+
+    group: Group
+    place: Place
+    combined: mpz
+    challenge: mpz
+    weights: Mapping[int, mpz]
+
+    def value(self) -> mpz:
+        """T = B M^-1 (82)."""
+        return decryption_proof.decrypted_value(self.group, self.place.ciphertext, self.combined)
+
+    def proof(self, responses: Mapping[int, mpz]) -> DecryptionProof:
+        """(c, v) from the responses v_i of everybody in U (93)."""
+        v = decryption_proof.combine_responses(self.group, responses.values())
+        return DecryptionProof(self.challenge, v)
+
+    def respond(self, i: int, u: mpz, z: mpz) -> mpz:
+        """v_i of trustee i, from its nonce u_i and its key share z_i (91, 92)."""
+        return decryption_proof.respond(self.group, u, z, self.challenge, self.weights[i])
+
+    def verify_response(
+        self, i: int, public_share: mpz, share: DecryptionShare, response: mpz
+    ) -> None:
+        """Raise `InvalidProof` unless v_i fits M_i, a_i and b_i (94, 95)."""
+        decryption_proof.verify_response(
+            self.group,
+            self.place.ciphertext.alpha,
+            public_share,
+            share.partial_decryption,
+            DecryptionCommitment(share.a, share.b),
+            self.challenge,
+            self.weights[i],
+            response,
+        )
+
+
+def commitment_hash(
+    keys: ElectionKeys, place: Place, i: int, share: DecryptionShare, available: tuple[int, ...]
+) -> bytes:
+    """d_i of `share` (88), 32 bytes; `available` is U."""
+    return decryption_proof.commitment_hash(
+        keys.vote_key.group,
+        keys.extended_base_hash,
+        context_bytes(place),
+        i,
+        place.ciphertext,
+        DecryptionCommitment(share.a, share.b),
+        share.partial_decryption,
+        available,
+    )
+
+
+def combine(
+    keys: ElectionKeys, place: Place, shares: Mapping[int, DecryptionShare]
+) -> JointDecryption:
+    """Combine the shares of everybody in U, the keys of `shares` (spec 3.6.4, 3.6.5)."""
+    group = keys.vote_key.group
+    partials = {i: s.partial_decryption for i, s in shares.items()}
+    combined = decryption_proof.combine_shares(group, partials)
+    commitment = decryption_proof.combine_commitments(
+        group, (DecryptionCommitment(s.a, s.b) for s in shares.values())
+    )
+    challenge = decryption_proof.joint_challenge(
+        group,
+        keys.extended_base_hash,
+        context_bytes(place),
+        place.ciphertext,
+        commitment,
+        combined,
+    )
+    weights = {i: lagrange(group, i, shares.keys()) for i in shares}
+    return JointDecryption(group, place, combined, challenge, weights)

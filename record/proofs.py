@@ -1,0 +1,240 @@
+"""What an artifact proves by itself: the parts of a check that cost exponentiations.
+
+Each `verify_*` returns None or raises `Rejected` with the check's id, the culprit and
+the place. They need the election's fixed values but no history, so that they can run
+anywhere and side by side; order and uniqueness are `transcript`'s.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+from crypto import decryption_proof, range_proof, schnorr, sealing
+from crypto.elgamal import PublicKey, accumulate
+from crypto.errors import InvalidProof, Part, Rejected
+from crypto.hashing import index_bytes
+from record.artifacts import (
+    Ballot,
+    BallotContest,
+    ChallengedBallotDecryption,
+    DecryptedOption,
+    EncryptedShares,
+    TrusteeKeys,
+)
+from record.ballot_hashes import confirmation_code, contest_hash, identifier_hash
+from record.election import ElectionContext, ElectionKeys
+from record.manifest import BallotStyle, Contest
+from record.state import Place
+
+
+# Where the specification letters the parts of one verification.
+_LETTERS: Mapping[tuple[str, Part], str] = {
+    ("2.C", Part.MEMBERSHIP): "2.A",
+    ("2.C", Part.RESPONSE_RANGE): "2.B",
+    ("6.D", Part.MEMBERSHIP): "6.A",
+    ("6.D", Part.CHALLENGE_RANGE): "6.B",
+    ("6.D", Part.RESPONSE_RANGE): "6.C",
+    ("7.D", Part.CHALLENGE_RANGE): "7.B",
+    ("7.D", Part.RESPONSE_RANGE): "7.C",
+    ("10.B", Part.RESPONSE_RANGE): "10.A",
+}
+
+
+@contextmanager
+def rejecting(check: str, culprit: str, where: str) -> Iterator[None]:
+    """Turn a failed proof into a rejection that says which check, who and where.
+
+    `check` is the id of the proof's equation; its other parts have ids of their own.
+    """
+    try:
+        yield
+    except InvalidProof as error:
+        letter = _LETTERS.get((check, error.part), check)
+        raise Rejected(letter, error.problem, culprit=culprit, where=where) from error
+
+
+def verify_trustee_keys(context: ElectionContext, keys: TrusteeKeys) -> None:
+    """Verification 2 (spec 3.2.2) and the number of commitments (R.trustee-keys)."""
+    group, k, i = context.group, context.quorum, keys.trustee
+    culprit = f"trustee {i}"
+    sets = (
+        ("vote", b"pk_vote", keys.vote_commitments, keys.vote_proof),
+        ("data", b"pk_data", keys.data_commitments, keys.data_proof),
+    )
+    for name, label, commitments, proof in sets:
+        if len(commitments) != k or len(proof.responses) != k + 1:
+            raise Rejected(
+                "R.trustee-keys",
+                f"{len(commitments)} {name} commitments and {len(proof.responses)} responses "
+                f"instead of {k} and {k + 1}: the polynomial has another degree",
+                culprit=culprit,
+                where=f"trustee_keys.{name}_commitments",
+            )
+        publics = [*commitments, keys.communication_key]
+        with rejecting("2.C", culprit, f"trustee_keys.{name}_proof"):
+            schnorr.verify_keys(
+                group, context.election.parameter_base_hash, label, i, publics, proof
+            )
+
+
+def verify_encrypted_shares(context: ElectionContext, shares: EncryptedShares) -> None:
+    """One share for each other trustee, each with its proof (spec 3.2.2, eq. 22)."""
+    i = shares.trustee
+    others = [x for x in range(1, context.trustees + 1) if x != i]
+    if [s.recipient for s in shares.shares] != others:
+        raise Rejected(
+            "R.share-recipients",
+            f"the shares are for {[s.recipient for s in shares.shares]}, not {others}",
+            culprit=f"trustee {i}",
+            where="encrypted_shares.shares",
+        )
+    for share in shares.shares:
+        with rejecting("R.share-proof", f"trustee {i}", f"share for trustee {share.recipient}"):
+            sealing.verify_sealed_shares(
+                context.group,
+                context.election.parameter_base_hash,
+                i,
+                share.recipient,
+                share.sealed,
+            )
+
+
+def verify_ballot(context: ElectionContext, keys: ElectionKeys, ballot: Ballot) -> None:
+    """All of a ballot that does not depend on other ballots.
+
+    R.ballot (it fits the manifest), 5.B, 6.A, 6.D, 7.D, 8.A, 8.B, R.nonce-proof.
+    """
+    style = _fit(context, ballot)
+    where = f"ballot {ballot.confirmation_code.hex()[:16]}"
+    culprit = f"device {ballot.device}"
+    h_i = identifier_hash(keys.extended_base_hash, ballot.identifier)
+    if ballot.identifier_hash != h_i:
+        raise Rejected("5.B", "the identifier hash is wrong", culprit=culprit, where=where)
+    for contest, encrypted in zip(style.contests, ballot.contests, strict=True):
+        _verify_contest(keys.vote_key, h_i, contest, encrypted, culprit, where)
+    with rejecting("R.nonce-proof", culprit, f"{where}, encrypted_nonce"):
+        sealing.verify_sealed_nonce(context.group, h_i, ballot.encrypted_nonce)
+    code = confirmation_code(h_i, [c.contest_hash for c in ballot.contests], ballot.chaining_field)
+    if ballot.confirmation_code != code:
+        raise Rejected("8.B", "the confirmation code is wrong", culprit=culprit, where=where)
+
+
+def _fit(context: ElectionContext, ballot: Ballot) -> BallotStyle:
+    """The ballot's style, if style, unit, device and shape agree (R.ballot)."""
+    manifest = context.manifest
+    culprit = f"device {ballot.device}"
+
+    def refuse(field: str, problem: str) -> Rejected:
+        return Rejected("R.ballot", problem, culprit=culprit, where=f"ballot.{field}")
+
+    units = {u.label: u for u in manifest.units}
+    styles = {s.label: s for s in manifest.ballot_styles}
+    devices = {d.label: d for d in manifest.devices}
+    if ballot.device not in devices:
+        raise refuse("device", f"the manifest has no device {ballot.device!r}")
+    if ballot.unit not in units:
+        raise refuse("unit", f"the manifest has no unit {ballot.unit!r}")
+    if ballot.unit not in devices[ballot.device].units:
+        raise refuse("unit", f"device {ballot.device!r} does not serve unit {ballot.unit!r}")
+    if ballot.ballot_style not in styles:
+        raise refuse("ballot_style", f"the manifest has no ballot style {ballot.ballot_style!r}")
+    if ballot.ballot_style not in units[ballot.unit].ballot_styles:
+        raise refuse("ballot_style", f"unit {ballot.unit!r} has no style {ballot.ballot_style!r}")
+    style = styles[ballot.ballot_style]
+    expected = [c.index for c in style.contests]
+    if [c.index for c in ballot.contests] != expected:
+        raise refuse("contests", f"the ballot style has the contests {expected}, in this order")
+    for i, (contest, encrypted) in enumerate(zip(style.contests, ballot.contests, strict=True)):
+        if len(encrypted.selections) != len(contest.options):
+            raise refuse(
+                f"contests[{i}].selections",
+                f"{len(encrypted.selections)} selections for {len(contest.options)} options",
+            )
+    return style
+
+
+def _verify_contest(  # noqa: PLR0913 - one argument for each thing the proofs bind
+    key: PublicKey,
+    h_i: bytes,
+    contest: Contest,
+    encrypted: BallotContest,
+    culprit: str,
+    where: str,
+) -> None:
+    group = key.group
+    where = f"{where}, contest {contest.label}"
+    for option, selection in zip(contest.options, encrypted.selections, strict=True):
+        place = f"{where}, option {option.label}"
+        with rejecting("6.D", culprit, place):
+            group.check_member(selection.alpha, "alpha")
+            group.check_member(selection.beta, "beta")
+            range_proof.verify(
+                key,
+                selection.ciphertext,
+                selection.proof,
+                contest.option_limit,
+                h_i,
+                index_bytes(contest.index) + index_bytes(option.index),
+            )
+    ciphertexts = [s.ciphertext for s in encrypted.selections]
+    with rejecting("7.D", culprit, where):
+        range_proof.verify(
+            key,
+            accumulate(group, ciphertexts),
+            encrypted.limit_proof,
+            contest.selection_limit,
+            h_i,
+            index_bytes(contest.index),
+        )
+    if encrypted.contest_hash != contest_hash(group, h_i, contest.index, ciphertexts):
+        raise Rejected("8.A", "the contest hash is wrong", culprit=culprit, where=where)
+
+
+def verify_decrypted_option(keys: ElectionKeys, place: Place, option: DecryptedOption) -> None:
+    """Verification 10 (spec 3.6.5)."""
+    where = f"contest {place.contest}, option {option.option}"
+    with rejecting("10.C", "server", where):
+        decryption_proof.verify_count(keys.vote_key, option.value, option.count)
+    with rejecting("10.B", "server", where):
+        decryption_proof.verify(
+            keys.vote_key,
+            keys.extended_base_hash,
+            index_bytes(place.contest) + index_bytes(place.option),
+            place.ciphertext,
+            option.value,
+            decryption_proof.DecryptionProof(option.challenge, option.response),
+        )
+
+
+def verify_challenged_ballot(
+    context: ElectionContext,
+    keys: ElectionKeys,
+    ballot: Ballot,
+    opened: ChallengedBallotDecryption,
+) -> None:
+    """Verifications 13 and 14 (spec 3.6.7), selection by selection."""
+    group, key = context.group, keys.vote_key
+    where = f"ballot {ballot.confirmation_code.hex()[:16]}"
+    style = context.manifest.style(ballot.ballot_style)
+    if [c.contest for c in opened.contests] != [c.label for c in style.contests]:
+        raise Rejected("14.B", "the contests are not those of the ballot style", where=where)
+    for contest, plain, sealed in zip(
+        style.contests, opened.contests, ballot.contests, strict=True
+    ):
+        place = f"{where}, contest {contest.label}"
+        if [s.option for s in plain.selections] != [o.label for o in contest.options]:
+            raise Rejected("14.D", "the options are not the contest's", where=place)
+        for chosen, selection in zip(plain.selections, sealed.selections, strict=True):
+            alpha = group.g_power(chosen.nonce)
+            beta = key.power((chosen.value + chosen.nonce) % group.q)
+            if (alpha, beta) != (selection.alpha, selection.beta):
+                raise Rejected(
+                    "13.B",
+                    "the nonce does not give the ciphertext",
+                    where=f"{place}, {chosen.option}",
+                )
+            if chosen.value > contest.option_limit:
+                raise Rejected("14.E", "the value is above the option limit", where=place)
+        if sum(s.value for s in plain.selections) > contest.selection_limit:
+            raise Rejected("14.F", "the sum is above the selection limit", where=place)

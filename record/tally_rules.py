@@ -1,0 +1,289 @@
+"""Rules of the tally: aggregates, decryption sessions, openings and the result."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeAlias
+
+from crypto.errors import Rejected
+from crypto.group import mpz
+from crypto.secret_sharing import public_key_share
+from record.aggregate import encrypted_tallies, totals
+from record.artifacts import (
+    PART,
+    Ballot,
+    ChallengedBallotDecryption,
+    DecryptedTally,
+    DecryptionCommitments,
+    DecryptionResponses,
+    DecryptionSession,
+    DecryptionShares,
+    EncryptedTally,
+    Result,
+    Role,
+)
+from record.decryption import combine, commitment_hash
+from record.proofs import rejecting, verify_challenged_ballot, verify_decrypted_option
+from record.rule import Read, Rule
+from record.state import Phase, Place, Round, SessionState, State, Status
+
+RoundPart: TypeAlias = DecryptionCommitments | DecryptionShares | DecryptionResponses
+
+_ROUND: dict[type, Round] = {
+    DecryptionCommitments: Round.COMMITMENTS,
+    DecryptionShares: Round.SHARES,
+    DecryptionResponses: Round.RESPONSES,
+}
+
+
+def _reject(check: str, problem: str, where: str, culprit: str = "server") -> Rejected:
+    return Rejected(check, problem, culprit=culprit, where=where)
+
+
+# --- encrypted tallies
+
+
+def _check_encrypted_tally(state: State, statement: EncryptedTally) -> None:
+    cells = state.context.manifest.cells()
+    unit, contest = cells[len(state.encrypted_tallies)]
+    if (statement.unit, statement.contest) != (unit.label, contest.label):
+        raise _reject(
+            "R.tally-cells",
+            f"the next tally is that of unit {unit.label}, contest {contest.label}",
+            f"unit {statement.unit}, contest {statement.contest}",
+        )
+    if len(statement.options) != len(contest.options):
+        raise _reject("R.tally-cells", "one ciphertext an option", f"contest {contest.label}")
+
+
+def _apply_encrypted_tally(state: State, statement: EncryptedTally, _: int) -> None:
+    state.encrypted_tallies.append(statement)
+    if len(state.encrypted_tallies) == len(state.context.manifest.cells()):
+        state.phase = Phase.TALLIED
+
+
+def check_aggregates(state: State, read: Read) -> None:
+    """Verification 9: recompute every encrypted tally from the cast ballots of the record."""
+    cast = (
+        _ballot(read, entry.index)
+        for entry in state.ballots.values()
+        if entry.status is Status.CAST
+    )
+    for own, theirs in zip(
+        encrypted_tallies(state.context, cast), state.encrypted_tallies, strict=True
+    ):
+        if own != theirs:
+            raise _reject(
+                "9.A",
+                "the encrypted tally is not the product of the cast ballots",
+                f"unit {theirs.unit}, contest {theirs.contest}",
+            )
+
+
+def _ballot(read: Read, index: int) -> Ballot:
+    statement = read(index).statement
+    if not isinstance(statement, Ballot):
+        raise AssertionError(f"artifact {index} is not a ballot")
+    return statement
+
+
+# --- decryption sessions
+
+
+def _check_session(state: State, statement: DecryptionSession) -> None:
+    number = state.session.number + 1 if state.session else 1
+    trustees = statement.trustees
+    problem = ""
+    if statement.session != number:
+        problem = f"the next session is number {number}"
+    elif list(trustees) != sorted(set(trustees)) or trustees[-1:] > (state.context.trustees,):
+        problem = "the trustees are not ascending indices of trustees"
+    elif len(trustees) < state.context.quorum:
+        problem = f"{len(trustees)} trustees, below the quorum of {state.context.quorum}"
+    elif state.decrypted_tallies:
+        problem = "the tallies are being published already"
+    if problem:
+        raise _reject("R.session", problem, f"session {statement.session}")
+
+
+def _apply_session(state: State, statement: DecryptionSession, _: int) -> None:
+    ciphertexts = sum(len(t.options) for t in state.encrypted_tallies)
+    state.session = SessionState(statement.session, statement.trustees, ciphertexts)
+
+
+def _session(state: State) -> SessionState:
+    if state.session is None:
+        raise _reject("R.session", "no decryption session has begun", "decryption")
+    return state.session
+
+
+def _entries(statement: RoundPart) -> Sequence[object]:
+    match statement:
+        case DecryptionCommitments():
+            return statement.commitments
+        case DecryptionShares():
+            return statement.shares
+        case DecryptionResponses():
+            return statement.responses
+
+
+def _check_part(state: State, statement: RoundPart) -> None:
+    session, round_ = _session(state), _ROUND[type(statement)]
+    i = statement.trustee
+    parts = session.parts.get((round_, i), [])
+    first = PART * len(parts)
+    size = min(PART, session.ciphertexts - first)
+    problem = ""
+    if statement.session != session.number:
+        problem = f"session {statement.session} is over; the session is {session.number}"
+    elif i not in session.trustees:
+        problem = "the trustee is not in this session"
+    elif session.done(round_, i):
+        problem = "the trustee has already finished this round, with other content"
+    elif round_ > 1 and not session.complete(Round(round_ - 1)):
+        problem = f"round {round_ - 1} is not complete"
+    elif (statement.first, len(_entries(statement))) != (first, size):
+        problem = f"the next part has {size} entries from {first}"
+    if problem:
+        raise _reject("R.session", problem, f"round {round_}", f"trustee {i}")
+
+
+def _apply_part(state: State, statement: RoundPart, index: int) -> None:
+    key = _ROUND[type(statement)], statement.trustee
+    _session(state).parts.setdefault(key, []).append(index)
+
+
+def _earlier(state: State, read: Read, round_: Round, trustee: int, first: int) -> Any:
+    return read(_session(state).parts[round_, trustee][first // PART]).statement
+
+
+def _prove_shares(state: State, statement: DecryptionShares, read: Read) -> None:
+    """Each share is in the subgroup (spec 3.6.3) and was committed to (eq. 88)."""
+    group, i, first = state.context.group, statement.trustee, statement.first
+    session, culprit = _session(state), f"trustee {statement.trustee}"
+    committed = _earlier(state, read, Round.COMMITMENTS, i, first).commitments
+    places = state.places()[first : first + len(statement.shares)]
+    for n, (place, share) in enumerate(zip(places, statement.shares, strict=True)):
+        where = f"ciphertext {first + n}"
+        with rejecting("R.decryption-share", culprit, where):
+            group.check_member(share.partial_decryption, "M_i")
+            group.check_member(share.a, "a_i")
+            group.check_member(share.b, "b_i")
+        d_i = commitment_hash(state.need_keys(), place, i, share, session.trustees)
+        if d_i != committed[n]:
+            raise _reject(
+                "R.decryption-commitment", "the share is not what d_i committed to", where, culprit
+            )
+
+
+def _prove_responses(state: State, statement: DecryptionResponses, read: Read) -> None:
+    """Each response fits its commitments and partial decryption (spec 3.6.5, eq. 94, 95)."""
+    i, first = statement.trustee, statement.first
+    session, culprit = _session(state), f"trustee {statement.trustee}"
+    shares = {x: _earlier(state, read, Round.SHARES, x, first).shares for x in session.trustees}
+    public = share_key(state, i)
+    places = state.places()[first : first + len(statement.responses)]
+    for n, (place, response) in enumerate(zip(places, statement.responses, strict=True)):
+        joint = combine(state.need_keys(), place, {x: shares[x][n] for x in session.trustees})
+        with rejecting("R.decryption-share", culprit, f"ciphertext {first + n}"):
+            joint.verify_response(i, public, shares[i][n], response)
+
+
+def share_key(state: State, i: int) -> mpz:
+    """g^P(i), trustee i's public share of the vote key (spec 3.6.5, the product in eq. 94)."""
+    return public_key_share(state.context.group, [t.vote_commitments for t in state.all_keys()], i)
+
+
+# --- openings
+
+
+def _check_decrypted_tally(state: State, statement: DecryptedTally) -> None:
+    where = f"unit {statement.unit}, contest {statement.contest}"
+    if not _session(state).complete(Round.RESPONSES):
+        raise _reject("R.session", "the session's responses are not complete", where)
+    done = len(state.decrypted_tallies)
+    if done == len(state.encrypted_tallies):
+        raise _reject("R.tally-cells", "every tally is decrypted already", where)
+    tally = state.encrypted_tallies[done]
+    if (statement.unit, statement.contest, statement.ballots) != (
+        tally.unit,
+        tally.contest,
+        tally.ballots,
+    ):
+        raise _reject("R.tally-cells", f"the next is {tally.unit}, {tally.contest}", where)
+    labels = [o.label for o in state.contest(tally.contest).options]
+    if [o.option for o in statement.options] != labels:
+        raise _reject("11.C", f"the options are {labels}", where)
+
+
+def _apply_decrypted_tally(state: State, statement: DecryptedTally, _: int) -> None:
+    state.decrypted_tallies.append(statement)
+    _count_if_done(state)
+
+
+def _prove_decrypted_tally(state: State, statement: DecryptedTally, _: Read) -> None:
+    before = state.encrypted_tallies[: len(state.decrypted_tallies)]
+    first = sum(len(t.options) for t in before)
+    places = state.places()[first : first + len(statement.options)]
+    for place, option in zip(places, statement.options, strict=True):
+        verify_decrypted_option(state.need_keys(), place, option)
+
+
+def _check_opening(state: State, statement: ChallengedBallotDecryption) -> None:
+    where = f"code {statement.confirmation_code.hex()[:16]}"
+    if state.opened == len(state.challenged):
+        raise _reject("R.challenged", "every challenged ballot is opened already", where)
+    if statement.confirmation_code != state.challenged[state.opened]:
+        raise _reject("R.challenged", "another challenged ballot is next", where)
+
+
+def _apply_opening(state: State, statement: ChallengedBallotDecryption, _: int) -> None:
+    state.opened += 1
+    _count_if_done(state)
+
+
+def _prove_opening(state: State, statement: ChallengedBallotDecryption, read: Read) -> None:
+    ballot = _ballot(read, state.ballots[statement.confirmation_code].index)
+    verify_challenged_ballot(state.context, state.need_keys(), ballot, statement)
+
+
+def _count_if_done(state: State) -> None:
+    if len(state.decrypted_tallies) == len(state.encrypted_tallies) and state.opened == len(
+        state.challenged
+    ):
+        state.phase = Phase.COUNTED
+
+
+def _check_result(state: State, statement: Result) -> None:
+    if statement != totals(state.context, state.decrypted_tallies):
+        raise _reject(
+            "R.result", "the totals are not the sums of the tallies", "result", "administrator"
+        )
+
+
+def _apply_result(state: State, statement: Result, _: int) -> None:
+    state.result = statement
+    state.phase = Phase.COMPLETE
+
+
+_TALLIED = (Phase.TALLIED,)
+RULES: Mapping[type, Rule[Any]] = {
+    EncryptedTally: Rule(
+        (Phase.CLOSED,), Role.SERVER, _check_encrypted_tally, _apply_encrypted_tally
+    ),
+    DecryptionSession: Rule(_TALLIED, Role.SERVER, _check_session, _apply_session),
+    DecryptionCommitments: Rule(_TALLIED, Role.TRUSTEE, _check_part, _apply_part),
+    DecryptionShares: Rule(_TALLIED, Role.TRUSTEE, _check_part, _apply_part, _prove_shares),
+    DecryptionResponses: Rule(_TALLIED, Role.TRUSTEE, _check_part, _apply_part, _prove_responses),
+    DecryptedTally: Rule(
+        _TALLIED,
+        Role.SERVER,
+        _check_decrypted_tally,
+        _apply_decrypted_tally,
+        _prove_decrypted_tally,
+    ),
+    ChallengedBallotDecryption: Rule(
+        _TALLIED, Role.SERVER, _check_opening, _apply_opening, _prove_opening
+    ),
+    Result: Rule((Phase.COUNTED,), Role.ADMINISTRATOR, _check_result, _apply_result),
+}

@@ -1,0 +1,100 @@
+"""TLS for the two listeners, and channels to them.
+
+The public listener shows the server's certificate and asks for none. The roles'
+listener asks every client for a certificate of the election's authority and ends
+the handshake without one.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+
+import grpc
+
+from identity.tlskeys import TlsKey
+
+# An artifact is at most 16 MiB (docs/record.md); the rest is for what goes around it.
+MAX_MESSAGE = 17 << 20
+KEEPALIVE_MS = 60_000
+KEEPALIVE_TIMEOUT_MS = 20_000
+
+Options = list[tuple[str, str | int]]
+
+
+def public_server_credentials(certificate: bytes, key: TlsKey) -> grpc.ServerCredentials:
+    """Server TLS only. `certificate` is the server's, PEM."""
+    return grpc.ssl_server_credentials([(key.private_pem(), certificate)])
+
+
+def roles_server_credentials(
+    certificate: bytes, key: TlsKey, authority: bytes
+) -> grpc.ServerCredentials:
+    """Mutual TLS: clients need a certificate by `authority` (PEM)."""
+    return grpc.ssl_server_credentials(
+        [(key.private_pem(), certificate)], root_certificates=authority, require_client_auth=True
+    )
+
+
+def public_channel(
+    address: str, authority: bytes, *, server_name: str | None = None
+) -> grpc.Channel:
+    """A channel to the public listener at host:port.
+
+    `authority` (PEM) is the only root that is trusted. `server_name` is the name
+    to look for in the server's certificate if it is not the address's host.
+    """
+    return _channel(address, grpc.ssl_channel_credentials(authority), server_name)
+
+
+def role_channel(
+    address: str,
+    authority: bytes,
+    certificate: bytes,
+    key: TlsKey,
+    *,
+    server_name: str | None = None,
+) -> grpc.Channel:
+    """A channel to the roles' listener, with a client certificate (PEM) and its key."""
+    credentials = grpc.ssl_channel_credentials(authority, key.private_pem(), certificate)
+    return _channel(address, credentials, server_name)
+
+
+def server_options() -> Options:
+    """Message size, keepalive, and no port shared with another process."""
+    return [
+        *_common_options(),
+        # By default a second server could take the same port and half of the calls.
+        ("grpc.so_reuseport", 0),
+        # Without these a server takes the clients' keepalive for an attack.
+        ("grpc.http2.min_ping_interval_without_data_ms", KEEPALIVE_MS // 3),
+        ("grpc.keepalive_permit_without_calls", 1),
+    ]
+
+
+def _channel(
+    address: str, credentials: grpc.ChannelCredentials, server_name: str | None
+) -> grpc.Channel:
+    options = _common_options()
+    if server_name is not None:
+        options.append(("grpc.ssl_target_name_override", server_name))
+    if _is_loopback(address):
+        # A proxy for the outside world must not be asked for this machine.
+        options.append(("grpc.enable_http_proxy", 0))
+    return grpc.secure_channel(address, credentials, options)
+
+
+def _common_options() -> Options:
+    return [
+        ("grpc.max_send_message_length", MAX_MESSAGE),
+        ("grpc.max_receive_message_length", MAX_MESSAGE),
+        ("grpc.keepalive_time_ms", KEEPALIVE_MS),
+        ("grpc.keepalive_timeout_ms", KEEPALIVE_TIMEOUT_MS),
+    ]
+
+
+def _is_loopback(address: str) -> bool:
+    host = address.rpartition(":")[0].strip("[]")
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

@@ -1,0 +1,210 @@
+"""Our errors as gRPC statuses, and back.
+
+| error | status |
+|---|---|
+| Malformed (their bytes) | INVALID_ARGUMENT |
+| Rejected (their proof or claim) | FAILED_PRECONDITION |
+| NotFound | NOT_FOUND |
+| AlreadyDone | ALREADY_EXISTS |
+| Busy | RESOURCE_EXHAUSTED |
+| Denied | PERMISSION_DENIED |
+| Unauthenticated | UNAUTHENTICATED |
+| Unavailable | UNAVAILABLE |
+| anything else | INTERNAL, without a word about it |
+
+Each status carries a google.rpc.ErrorInfo, which clients in every language can
+read: `domain` is "sailau"; `reason` is the check's id (Rejected), the field
+(Malformed) or the error's name; `metadata` has what of `field`, `check`,
+`culprit`, `where`, `problem` and `advice` there is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+import grpc
+from google.protobuf.any_pb2 import Any as AnyMessage
+from google.protobuf.message import DecodeError
+
+# These three packages come without type information.
+from google.rpc.error_details_pb2 import ErrorInfo  # type: ignore[import-untyped]
+from google.rpc.status_pb2 import Status  # type: ignore[import-untyped]
+from grpc_status import rpc_status  # type: ignore[import-untyped]
+
+from crypto.errors import Malformed, Rejected, SailauError
+
+DOMAIN = "sailau"
+# Trailers are limited to 8 KiB in most gRPC libraries, and the message travels
+# twice, once percent-encoded (three bytes for one outside ASCII).
+MESSAGE_LIMIT = 800
+TEXT_LIMIT = 500
+NAME_LIMIT = 120
+LIMITS = {"problem": TEXT_LIMIT, "advice": 300}
+
+
+class CallError(SailauError):
+    """A call that failed for another reason than its bytes or its proofs."""
+
+    def __init__(self, problem: str, advice: str = "") -> None:
+        super().__init__(problem, advice)
+        self.problem = problem
+        self.advice = advice
+
+    def __str__(self) -> str:
+        return f"{self.problem}. {self.advice}" if self.advice else self.problem
+
+
+class NotFound(CallError):
+    """What was asked for does not exist."""
+
+
+class AlreadyDone(CallError):
+    """It was done before, and doing it again would be something else."""
+
+
+class Busy(CallError):
+    """The server has as much to do as it takes on; the same call may work later."""
+
+
+class Denied(CallError):
+    """The caller is known, and this call is not for its role."""
+
+
+class Unauthenticated(CallError):
+    """The caller shows no certificate that names a role."""
+
+
+class Unavailable(CallError):
+    """The server cannot be reached, or is starting or stopping."""
+
+
+class ServerFailed(CallError):
+    """The server made a mistake of its own; its log has more."""
+
+
+class CallFailed(CallError):
+    """A status without a meaning of ours; `problem` begins with its code's name."""
+
+
+CODES: Mapping[type[SailauError], grpc.StatusCode] = {
+    Malformed: grpc.StatusCode.INVALID_ARGUMENT,
+    Rejected: grpc.StatusCode.FAILED_PRECONDITION,
+    NotFound: grpc.StatusCode.NOT_FOUND,
+    AlreadyDone: grpc.StatusCode.ALREADY_EXISTS,
+    Busy: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    Denied: grpc.StatusCode.PERMISSION_DENIED,
+    Unauthenticated: grpc.StatusCode.UNAUTHENTICATED,
+    Unavailable: grpc.StatusCode.UNAVAILABLE,
+}
+CALL_ERRORS: Mapping[grpc.StatusCode, type[CallError]] = {
+    grpc.StatusCode.NOT_FOUND: NotFound,
+    grpc.StatusCode.ALREADY_EXISTS: AlreadyDone,
+    grpc.StatusCode.RESOURCE_EXHAUSTED: Busy,
+    grpc.StatusCode.PERMISSION_DENIED: Denied,
+    grpc.StatusCode.UNAUTHENTICATED: Unauthenticated,
+    grpc.StatusCode.UNAVAILABLE: Unavailable,
+    grpc.StatusCode.INTERNAL: ServerFailed,
+}
+
+
+def status_of(error: SailauError) -> grpc.Status | None:
+    """The status that answers with this error, or None if it is not the caller's to see."""
+    for kind, code in CODES.items():
+        if isinstance(error, kind):
+            return build_status(code, str(error), _reason(error), _metadata(error))
+    return None
+
+
+def build_status(
+    code: grpc.StatusCode, message: str, reason: str, metadata: Mapping[str, str]
+) -> grpc.Status:
+    """A status with an ErrorInfo; texts are cut to what trailers hold."""
+    number: int = code.value[0]
+    detail = AnyMessage()
+    shortened = {name: _cut(text, LIMITS.get(name, NAME_LIMIT)) for name, text in metadata.items()}
+    detail.Pack(ErrorInfo(reason=_cut(reason, NAME_LIMIT), domain=DOMAIN, metadata=shortened))
+    rich = Status(code=number, message=_cut(message, MESSAGE_LIMIT), details=[detail])
+    status: grpc.Status = rpc_status.to_status(rich)
+    return status
+
+
+def explain(error: grpc.RpcError) -> SailauError:
+    """The error that the server answered with, as far as it can be told.
+
+    What comes from the server is text: control characters are taken out of it
+    before anybody prints it.
+    """
+    if not isinstance(error, grpc.Call):
+        return CallFailed("the call failed before it reached a server")
+    code, message = error.code(), clean(error.details() or "")
+    info = _error_info(error)
+    if info is not None:
+        known = _from_info(code, {name: clean(text) for name, text in info.metadata.items()})
+        if known is not None:
+            return known
+    if code is grpc.StatusCode.RESOURCE_EXHAUSTED and "larger than max" in message:
+        return Malformed("message", "is larger than the receiver accepts")
+    if code in CALL_ERRORS:
+        return CALL_ERRORS[code](message or code.name)
+    return CallFailed(f"{code.name}: {message}")
+
+
+@contextmanager
+def explained() -> Iterator[None]:
+    """Within this block a gRPC error becomes one of ours (`explain`)."""
+    try:
+        yield
+    except grpc.RpcError as error:
+        raise explain(error) from error
+
+
+def clean(text: str) -> str:
+    """Text of somebody else, without what could steer a terminal."""
+    return "".join(character if character.isprintable() else "\ufffd" for character in text)
+
+
+def _from_info(code: grpc.StatusCode, data: Mapping[str, str]) -> SailauError | None:
+    problem, advice = data.get("problem", ""), data.get("advice", "")
+    if code is grpc.StatusCode.INVALID_ARGUMENT and "field" in data:
+        return Malformed(data["field"], problem, advice)
+    if code is grpc.StatusCode.FAILED_PRECONDITION and "check" in data:
+        culprit, where = data.get("culprit", ""), data.get("where", "")
+        return Rejected(data["check"], problem, culprit=culprit, where=where, advice=advice)
+    if code in CALL_ERRORS and problem:
+        return CALL_ERRORS[code](problem, advice)
+    return None
+
+
+def _error_info(call: grpc.Call) -> ErrorInfo | None:
+    """The ErrorInfo of our domain; None if there is none or it contradicts the status."""
+    try:
+        status = rpc_status.from_call(call)
+        for detail in status.details if status else ():
+            info = ErrorInfo()
+            if detail.Unpack(info) and info.domain == DOMAIN:
+                return info
+    except (ValueError, DecodeError):
+        pass
+    return None
+
+
+def _reason(error: SailauError) -> str:
+    if isinstance(error, Malformed):
+        return error.field
+    if isinstance(error, Rejected):
+        return error.check
+    return type(error).__name__
+
+
+def _metadata(error: SailauError) -> dict[str, str]:
+    names = ("field", "check", "culprit", "where", "problem", "advice")
+    return {name: str(text) for name in names if (text := getattr(error, name, ""))}
+
+
+def _cut(text: str, limit: int) -> str:
+    """At most `limit` bytes of UTF-8."""
+    data = text.encode(errors="replace")
+    if len(data) <= limit:
+        return data.decode()
+    return data[: limit - 3].decode(errors="ignore") + "\u2026"

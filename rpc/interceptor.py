@@ -1,0 +1,166 @@
+"""The server's interceptor: answers with our errors, and writes one log line a call.
+
+A log line has the method, the caller's role and the status: no contents, no
+names, no addresses. Together with the log's own clock it still tells when calls
+came in, so a log is not for publishing.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import grpc
+
+from crypto.errors import Malformed, SailauError
+from rpc.caller import caller
+from rpc.errors import build_status, status_of
+
+LOGGER = logging.getLogger(__name__)
+CODE = grpc.StatusCode
+
+Handler = grpc.RpcMethodHandler[Any, Any]
+Behaviour = Callable[..., Any]
+BUILDERS: dict[tuple[bool, bool], Callable[..., Handler]] = {
+    (False, False): grpc.unary_unary_rpc_method_handler,
+    (False, True): grpc.unary_stream_rpc_method_handler,
+    (True, False): grpc.stream_unary_rpc_method_handler,
+    (True, True): grpc.stream_stream_rpc_method_handler,
+}
+
+
+class Interceptor(grpc.ServerInterceptor):
+    """Runs every handler inside `logged` and `answered`."""
+
+    def intercept_service(
+        self,
+        continuation: Callable[[grpc.HandlerCallDetails], Handler | None],
+        handler_call_details: grpc.HandlerCallDetails,
+    ) -> Handler | None:
+        """The handler for this method, wrapped; None (UNIMPLEMENTED) if there is none."""
+        handler = continuation(handler_call_details)
+        if handler is None:
+            return None
+        shape = (bool(handler.request_streaming), bool(handler.response_streaming))
+        behaviour = _behaviour(handler)
+        # Health's Watch sends by callback and never returns an iterator.
+        if getattr(behaviour, "experimental_non_blocking", False):
+            return handler
+        wrapped = _wrap(behaviour, handler_call_details.method, shape)
+        return BUILDERS[shape](
+            wrapped, _lenient(handler.request_deserializer), handler.response_serializer
+        )
+
+
+class Undecodable:
+    """Stands for a request that is no message of the method's type."""
+
+
+def _behaviour(handler: Handler) -> Behaviour:
+    behaviours = (
+        handler.unary_unary,
+        handler.unary_stream,
+        handler.stream_unary,
+        handler.stream_stream,
+    )
+    return next(behaviour for behaviour in behaviours if behaviour is not None)
+
+
+def _wrap(behaviour: Behaviour, method: str, shape: tuple[bool, bool]) -> Behaviour:
+    streams_in, streams_out = shape
+
+    def decoded(request: Any) -> Any:
+        return map(_decoded, request) if streams_in else _decoded(request)
+
+    def respond(request: Any, context: grpc.ServicerContext) -> Any:
+        with logged(method, context), answered(method, context):
+            return behaviour(decoded(request), context)
+
+    def stream(request: Any, context: grpc.ServicerContext) -> Iterator[Any]:
+        with logged(method, context), answered(method, context):
+            yield from behaviour(decoded(request), context)
+
+    return stream if streams_out else respond
+
+
+def _lenient(deserialize: Callable[[bytes], Any] | None) -> Callable[[bytes], Any] | None:
+    """gRPC answers INTERNAL to a request it cannot decode, before any handler runs.
+
+    It is the client's fault and gets the client's status, from inside the handler.
+    """
+    if deserialize is None:
+        return None
+
+    def attempt(data: bytes) -> Any:
+        try:
+            return deserialize(data)
+        except Exception:  # whatever a decoder raises, it is about these bytes
+            return Undecodable()
+
+    return attempt
+
+
+def _decoded(request: Any) -> Any:
+    if isinstance(request, Undecodable):
+        raise Malformed("request", "is not a message of this method's type")
+    return request
+
+
+@contextmanager
+def answered(method: str, context: grpc.ServicerContext) -> Iterator[None]:
+    """Within this block an error becomes the status that answers the call."""
+    try:
+        yield
+    except SailauError as error:
+        status = status_of(error)
+        context.abort_with_status(status or _internal(method, error))
+    except grpc.RpcError as error:
+        # Reading a request stream whose client has gone raises this; so does a
+        # call of our own to somewhere else, and that is our failure.
+        if not context.is_active():
+            raise
+        context.abort_with_status(_internal(method, error))
+    except Exception as error:
+        if type(error) is Exception and not error.args and _code(context) is not CODE.OK:
+            raise  # context.abort() of the handler itself
+        context.abort_with_status(_internal(method, error))
+
+
+@contextmanager
+def logged(method: str, context: grpc.ServicerContext) -> Iterator[None]:
+    """Log the call when this block ends, however it ends."""
+    try:
+        yield
+    finally:
+        code = _code(context) if context.is_active() else CODE.CANCELLED
+        LOGGER.info("%s %s %s", method, _role(context), code.name)
+
+
+def _internal(method: str, error: Exception) -> grpc.Status:
+    """INTERNAL with a reference into the log and nothing else.
+
+    The log gets the kind of error and the lines of code it came through. Not its
+    message: that may quote what the code was working on, secrets included.
+    """
+    reference = secrets.token_hex(4)
+    frames = "".join(traceback.format_list(traceback.extract_tb(error.__traceback__)))
+    LOGGER.error("%s failed [%s]: %s\n%s", method, reference, type(error).__name__, frames)
+    message = f"the server failed; its log has more under {reference}"
+    return build_status(CODE.INTERNAL, message, "ServerFailed", {"problem": message})
+
+
+def _code(context: grpc.ServicerContext) -> grpc.StatusCode:
+    """What the handler set; the stubs leave `code()` out of the server's context."""
+    code: grpc.StatusCode | None = context.code()  # type: ignore[attr-defined]
+    return code or CODE.OK
+
+
+def _role(context: grpc.ServicerContext) -> str:
+    try:
+        return str(caller(context).role)
+    except SailauError:
+        return "-"

@@ -1,0 +1,115 @@
+"""One listener: a synchronous gRPC server with health checking and reflection.
+
+server = Server("127.0.0.1:0", credentials, ["sailau.v1.Board"])
+add_BoardServicer_to_server(servicer, server.grpc_server)
+server.start()
+...
+server.stop(grace=5)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from types import TracebackType
+from typing import Self
+
+import grpc
+
+# These two packages come without type information.
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc  # type: ignore[import-untyped]
+from grpc_reflection.v1alpha import reflection  # type: ignore[import-untyped]
+
+from crypto.errors import SailauError
+from rpc.credentials import server_options
+from rpc.interceptor import Interceptor
+
+DEFAULT_WORKERS = 16
+QUEUE_PER_WORKER = 4
+
+
+class ListenError(SailauError):
+    """The address cannot be listened on: in use, not this machine's, or not allowed."""
+
+
+class Server:
+    """A listener for the services named at its making.
+
+    Every call that is running takes one of `workers` threads, a stream for as
+    long as it lasts; four times as many wait, and what comes then is answered
+    RESOURCE_EXHAUSTED.
+    """
+
+    grpc_server: grpc.Server
+    """Where servicers are added, before `start`."""
+
+    port: int
+    """The port it listens on, also if the address left the choice to the system (":0")."""
+
+    def __init__(
+        self,
+        address: str,
+        credentials: grpc.ServerCredentials,
+        service_names: Sequence[str],
+        *,
+        workers: int = DEFAULT_WORKERS,
+    ) -> None:
+        """Take the address (host:port). Raises ListenError."""
+        self._names = tuple(service_names)
+        self._pool = ThreadPoolExecutor(workers, thread_name_prefix="rpc")
+        self.grpc_server = grpc.server(
+            self._pool,
+            interceptors=[Interceptor()],
+            options=server_options(),
+            maximum_concurrent_rpcs=workers * (1 + QUEUE_PER_WORKER),
+        )
+        self._health = health.HealthServicer()
+        self._set_health(health_pb2.HealthCheckResponse.NOT_SERVING)
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, self.grpc_server)
+        names = (*self._names, health.SERVICE_NAME, reflection.SERVICE_NAME)
+        reflection.enable_server_reflection(names, self.grpc_server)
+        self.port = _listen(self.grpc_server, address, credentials)
+
+    def start(self) -> None:
+        """Begin to answer; health says SERVING for every service and for the whole."""
+        self.grpc_server.start()
+        self._set_health(health_pb2.HealthCheckResponse.SERVING)
+
+    def stop(self, grace: float = 5.0) -> None:
+        """Say NOT_SERVING, take no new calls, let running ones end within `grace` seconds.
+
+        Returns when all is over. Stopping twice does nothing more.
+        """
+        self._health.enter_graceful_shutdown()
+        self.grpc_server.stop(grace).wait()
+        self._pool.shutdown()
+
+    def wait(self) -> None:
+        """Block until `stop` is called from elsewhere."""
+        self.grpc_server.wait_for_termination()
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    def _set_health(self, status: health_pb2.HealthCheckResponse.ServingStatus) -> None:
+        for name in ("", *self._names):
+            self._health.set(name, status)
+
+
+def _listen(server: grpc.Server, address: str, credentials: grpc.ServerCredentials) -> int:
+    try:
+        port = server.add_secure_port(address, credentials)
+    except RuntimeError:
+        port = 0
+    if port == 0:
+        raise ListenError(f"cannot listen on {address}: is another program using it?")
+    return port

@@ -1,0 +1,1 @@
+"""The tally: combination of partial decryptions, counts and results."""

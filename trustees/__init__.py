@@ -1,0 +1,1 @@
+"""The trustees: key ceremony and decryption."""
