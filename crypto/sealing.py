@@ -128,7 +128,8 @@ def _share_bytes(share: mpz) -> bytes:
 
 def seal_nonce(data_key: PublicKey, hi: bytes, ballot_nonce: bytes) -> SealedNonce:
     """Encrypt the 32-byte ballot nonce xi_B under K-hat (34-38)."""
-    _check_width(ballot_nonce, NONCE_WIDTH)
+    if len(ballot_nonce) != NONCE_WIDTH:
+        raise ValueError("a ballot nonce has 32 bytes")
     group = data_key.group
     xi = group.random_scalar()
     c0 = group.g_power(xi)

@@ -81,13 +81,16 @@ def read_private(path: Path, limit: int) -> bytes:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
     except OSError as error:
         raise KeystoreMissing(f"{path}: {error.strerror}") from None
-    with os.fdopen(descriptor, "rb") as file:
+    try:
         mode = os.fstat(descriptor).st_mode
         if not stat.S_ISREG(mode):
             raise KeystoreDamaged(f"{path} is not a plain file")
         if mode & OTHERS:
             raise KeystoreTooOpen(f"other users may open {path}. Try: chmod 600 {path}")
-        data = file.read(limit + 1)
+        with os.fdopen(descriptor, "rb", closefd=False) as file:
+            data = file.read(limit + 1)
+    finally:
+        os.close(descriptor)
     if len(data) > limit:
         raise KeystoreDamaged(f"{path} is larger than {limit} bytes")
     return data

@@ -204,8 +204,9 @@ class _Files(ABC):
     def open(self, path: str) -> Iterator[_File]:
         """The file at `path`; raises Malformed."""
 
+    @abstractmethod
     def close(self) -> None:
-        """Nothing to close."""
+        """Frees what is held."""
 
     def read(self, path: str, limit: int) -> bytes:
         """All of a file that has at most `limit` bytes; raises Malformed."""
@@ -219,6 +220,9 @@ class _Files(ABC):
 class _Directory(_Files):
     def __init__(self, root: Path) -> None:
         self._root = root
+
+    def close(self) -> None:
+        """A directory is not held open."""
 
     @contextmanager
     def open(self, path: str) -> Iterator[_File]:

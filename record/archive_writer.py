@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import IO
 
 from crypto.errors import Rejected
-from record import checkpoint as notes
 from record.checkpoint import Checkpoint, VerifierKey, parse_checkpoint, verify_checkpoint
 from record.entry import entry_for
 from record.merkle import MerkleTree, leaf_hash
@@ -50,9 +49,12 @@ class ArchiveWriter:
         """
         published = self._published()
         log = _Log(self._root, published)
-        for artifact in artifacts:
-            log.append(artifact)
-        log.finish()
+        try:
+            for artifact in artifacts:
+                log.append(artifact)
+            log.finish()
+        finally:
+            log.close()
         return self._sign(log.tree, published, sign)
 
     def _published(self) -> Checkpoint | None:
@@ -84,12 +86,20 @@ class _Log:
         self._artifacts: _GrowingFile | None = None
 
     def append(self, artifact: bytes) -> None:
-        try:
-            self._append(artifact)
-        except BaseException:
-            if self._artifacts is not None:
-                self._artifacts.discard()
-            raise
+        """Takes the next artifact; writes the files that it completes."""
+        self._check_published()
+        entry = entry_for(artifact, f"artifact {self.tree.size}")
+        if self._artifacts is None:
+            path = Bundle(self.tree.size // WIDTH).artifacts_path
+            self._artifacts = _GrowingFile(self._root, path)
+        self._artifacts.write(_varint(len(artifact)) + artifact)
+        self._entries.append(entry)
+        leaf = leaf_hash(entry)
+        self.tree.append(leaf)
+        if len(self._entries) == WIDTH:
+            self._close_bundle()
+        for tile, data in self._tiles.append(leaf):
+            _write_once(self._root, tile.path, data)
 
     def finish(self) -> None:
         """Writes what is partial, and refuses a log that is too short."""
@@ -105,20 +115,11 @@ class _Log:
         for tile, data in self._tiles.partial():
             _write_once(self._root, tile.path, data)
 
-    def _append(self, artifact: bytes) -> None:
-        self._check_published()
-        entry = entry_for(artifact, f"artifact {self.tree.size}")
-        if self._artifacts is None:
-            path = Bundle(self.tree.size // WIDTH).artifacts_path
-            self._artifacts = _GrowingFile(self._root, path)
-        self._artifacts.write(_varint(len(artifact)) + artifact)
-        self._entries.append(entry)
-        leaf = leaf_hash(entry)
-        self.tree.append(leaf)
-        if len(self._entries) == WIDTH:
-            self._close_bundle()
-        for tile, data in self._tiles.append(leaf):
-            _write_once(self._root, tile.path, data)
+    def close(self) -> None:
+        """Forgets a file of artifacts that was not finished."""
+        if self._artifacts is not None:
+            self._artifacts.discard()
+            self._artifacts = None
 
     def _check_published(self) -> None:
         published = self._published
@@ -262,25 +263,27 @@ def pack_zip(directory: str | Path, file: str | Path) -> None:
     """Packs a published directory into a .zip: what its checkpoint covers, no more.
 
     The same record makes the same bytes. Ciphertexts do not compress, so nothing
-    is compressed. Raises Malformed if there is no checkpoint to go by, OSError if
-    a file is missing.
+    is compressed. Raises Malformed if the checkpoint is none, OSError if a file is
+    missing or the disk fails.
     """
     root, place = Path(directory), Path(file)
-    size = parse_checkpoint(_bounded(root / "checkpoint")).checkpoint.size
+    size = parse_checkpoint((root / "checkpoint").read_bytes()).checkpoint.size
     paths = ["checkpoint", *(tile.path for tile in tiles_of(size))]
     for bundle in bundles_of(size):
         paths += [bundle.entries_path, bundle.artifacts_path]
     _make_folder(place.parent)
-    with zipfile.ZipFile(_temporary(place), "w", zipfile.ZIP_STORED) as packed:
-        for path in sorted(paths):
-            member = zipfile.ZipInfo(path)
-            member.external_attr = 0o644 << 16
-            member.file_size = (root / path).stat().st_size
-            with (root / path).open("rb") as source, packed.open(member, "w") as target:
-                shutil.copyfileobj(source, target)
-    _settle(place)
+    try:
+        with zipfile.ZipFile(_temporary(place), "w", zipfile.ZIP_STORED) as packed:
+            for path in sorted(paths):
+                _pack(packed, path, root / path)
+        _settle(place)
+    finally:
+        _temporary(place).unlink(missing_ok=True)
 
 
-def _bounded(place: Path) -> bytes:
-    with place.open("rb") as file:
-        return file.read(notes.MAX_BYTES + 1)
+def _pack(packed: zipfile.ZipFile, path: str, place: Path) -> None:
+    member = zipfile.ZipInfo(path)
+    member.external_attr = 0o644 << 16
+    member.file_size = place.stat().st_size
+    with place.open("rb") as source, packed.open(member, "w") as target:
+        shutil.copyfileobj(source, target)

@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
 from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from google.protobuf.message import DecodeError
 
 from crypto.elgamal import Ciphertext
@@ -48,6 +48,14 @@ PART = 512
 _CONTEXT = b"sailau.v1.Artifact\x00"
 # Tag (2 bytes) and length (1) of the signature field, then 64 bytes: always the last 67.
 _SIGNATURE_SIZE = 67
+
+
+class Signer(Protocol):
+    """Whatever holds an Ed25519 private key."""
+
+    def sign(self, message: bytes, /) -> bytes:
+        """The signature over `message`, 64 bytes."""
+        ...
 
 
 class Role(enum.IntEnum):
@@ -473,7 +481,7 @@ def signed_message(base_hash: bytes, unsigned: bytes) -> bytes:
 
 
 def sign_statement(
-    statement: Statement, group: Group | None, base_hash: bytes, key: Ed25519PrivateKey
+    statement: Statement, group: Group | None, base_hash: bytes, key: Signer
 ) -> Artifact:
     """Make the artifact of `statement` in the election H_B = `base_hash`."""
     unsigned = unsigned_bytes(statement, group)

@@ -10,10 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from crypto import decryption_proof
-from crypto.decryption_proof import DecryptionCommitment, DecryptionProof
+from crypto.decryption_proof import DecryptionProof
 from crypto.group import Group, mpz
 from crypto.hashing import index_bytes
-from crypto.secret_sharing import lagrange
 from record.artifacts import DecryptionShare
 from record.election import ElectionKeys
 from record.state import Place
@@ -26,13 +25,13 @@ def context_bytes(place: Place) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class JointDecryption:
-    """M (86), the joint challenge c (90) and the weights w_i (85) of everybody in U."""
+    """M (86), the joint challenge c (90) and the challenges c_i (91) of everybody in U."""
 
     group: Group
     place: Place
     combined: mpz
     challenge: mpz
-    weights: Mapping[int, mpz]
+    challenges: Mapping[int, mpz]
 
     def value(self) -> mpz:
         """T = B M^-1 (82)."""
@@ -44,8 +43,8 @@ class JointDecryption:
         return DecryptionProof(self.challenge, v)
 
     def respond(self, i: int, u: mpz, z: mpz) -> mpz:
-        """v_i of trustee i, from its nonce u_i and its key share z_i (91, 92)."""
-        return decryption_proof.respond(self.group, u, z, self.challenge, self.weights[i])
+        """v_i of trustee i, from its nonce u_i and its key share z_i (92)."""
+        return decryption_proof.respond(self.group, u, z, self.challenges[i])
 
     def verify_response(
         self, i: int, public_share: mpz, share: DecryptionShare, response: mpz
@@ -53,12 +52,12 @@ class JointDecryption:
         """Raise `InvalidProof` unless v_i fits M_i, a_i and b_i (94, 95)."""
         decryption_proof.verify_response(
             self.group,
-            self.place.ciphertext.alpha,
             public_share,
+            self.place.ciphertext.alpha,
             share.partial_decryption,
-            DecryptionCommitment(share.a, share.b),
-            self.challenge,
-            self.weights[i],
+            share.a,
+            share.b,
+            self.challenges[i],
             response,
         )
 
@@ -73,7 +72,8 @@ def commitment_hash(
         context_bytes(place),
         i,
         place.ciphertext,
-        DecryptionCommitment(share.a, share.b),
+        share.a,
+        share.b,
         share.partial_decryption,
         available,
     )
@@ -84,18 +84,11 @@ def combine(
 ) -> JointDecryption:
     """Combine the shares of everybody in U, the keys of `shares` (spec 3.6.4, 3.6.5)."""
     group = keys.vote_key.group
-    partials = {i: s.partial_decryption for i, s in shares.items()}
-    combined = decryption_proof.combine_shares(group, partials)
-    commitment = decryption_proof.combine_commitments(
-        group, (DecryptionCommitment(s.a, s.b) for s in shares.values())
-    )
-    challenge = decryption_proof.joint_challenge(
+    joint = decryption_proof.combine(
         group,
         keys.extended_base_hash,
         context_bytes(place),
         place.ciphertext,
-        commitment,
-        combined,
+        {i: (s.partial_decryption, s.a, s.b) for i, s in shares.items()},
     )
-    weights = {i: lagrange(group, i, shares.keys()) for i in shares}
-    return JointDecryption(group, place, combined, challenge, weights)
+    return JointDecryption(group, place, joint.element, joint.challenge, joint.challenges)

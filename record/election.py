@@ -93,7 +93,7 @@ def make_election(
     h_p = parameter_base_hash(group, n, quorum)
     return Election(
         version=SPECIFICATION,
-        p=group.encode_element(group.p),
+        p=int(group.p).to_bytes(parameters.element_width, "big"),
         q=int(group.q).to_bytes(parameters.scalar_width, "big"),
         g=group.encode_element(group.g),
         trustees=n,

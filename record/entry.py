@@ -36,10 +36,11 @@ def entry_for(artifact: bytes, where: str = "artifact") -> bytes:
 
 
 def _kind(artifact: bytes, where: str) -> int:
-    # A tag is (field number << 3) | wire type, as a varint; statements have small ones.
-    tag = int.from_bytes(artifact[:1], "big")
-    if tag >= 0x80 and len(artifact) > 1 and 0 < artifact[1] < 0x80:
-        tag = tag & 0x7F | artifact[1] << 7
+    # A tag is (field number << 3) | wire type, as a varint; those of statements
+    # have one byte or two.
+    tag, second = (*artifact[:2], 0, 0)[:2]
+    if tag >= 0x80:
+        tag = tag & 0x7F | second << 7 if 0 < second < 0x80 else 0
     kind, wire_type = tag >> 3, tag & 7
     if kind not in _KINDS or wire_type != _LENGTH_DELIMITED:
         raise Malformed(where, "does not begin with a statement", "It is no artifact.")

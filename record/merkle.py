@@ -9,7 +9,7 @@ that a log of any length is hashed while it streams by. Hashes are 32 bytes.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from crypto.errors import InvalidProof
 
@@ -121,22 +121,11 @@ def verify_inclusion(
     """
     if not 0 <= index < size:
         raise InvalidProof(f"no leaf {index} in a tree of {size}")
-    node, last, position = leaf, size - 1, index
-    for step in proof:
-        _check_width(step)
-        if last == 0:
-            raise InvalidProof("the inclusion proof is too long")
-        if position & 1 or position == last:
-            node = node_hash(step, node)
-            while not position & 1 and position:
-                position, last = position >> 1, last >> 1
-        else:
-            node = node_hash(node, step)
-        position, last = position >> 1, last >> 1
-    if last != 0:
-        raise InvalidProof("the inclusion proof is too short")
+    node = leaf
+    for sibling, on_the_left in _climb(index, size - 1, proof):
+        node = node_hash(sibling, node) if on_the_left else node_hash(node, sibling)
     if node != root:
-        raise InvalidProof("the inclusion proof leads to another root")
+        raise InvalidProof("the proof leads to another root")
 
 
 def verify_consistency(
@@ -149,39 +138,55 @@ def verify_consistency(
     if not 0 <= old_size <= size:
         raise InvalidProof(f"a tree of {size} cannot have grown from one of {old_size}")
     if old_size in (0, size):
-        if proof:
-            raise InvalidProof("the consistency proof is too long")
-        if old_root != (root if old_size == size else EMPTY_ROOT):
-            raise InvalidProof("the consistency proof belongs to another old root")
+        _verify_trivial(old_root, root if old_size else EMPTY_ROOT, proof)
+        if size == 0 and root != EMPTY_ROOT:
+            raise InvalidProof("the empty tree has another root")
         return
     position, last = old_size - 1, size - 1
     while position & 1:
         position, last = position >> 1, last >> 1
-    steps = list(proof)
-    if position == 0:
-        # The old tree is complete: its root is the first node of the path.
-        steps.insert(0, old_root)
+    # An old tree that is complete is itself the first node of the path.
+    steps = [old_root, *proof] if position == 0 else list(proof)
     if not steps:
-        raise InvalidProof("the consistency proof is too short")
+        raise InvalidProof("the proof is too short")
     _check_width(steps[0])
     old_node = node = steps[0]
-    for step in steps[1:]:
+    for sibling, on_the_left in _climb(position, last, steps[1:]):
+        if on_the_left:
+            old_node, node = node_hash(sibling, old_node), node_hash(sibling, node)
+        else:
+            node = node_hash(node, sibling)
+    if old_node != old_root:
+        raise InvalidProof("the proof leads to another old root")
+    if node != root:
+        raise InvalidProof("the proof leads to another root")
+
+
+def _verify_trivial(old_root: bytes, expected: bytes, proof: Sequence[bytes]) -> None:
+    if proof:
+        raise InvalidProof("the proof is too long")
+    if old_root != expected:
+        raise InvalidProof("the old root is another one")
+
+
+def _climb(position: int, last: int, proof: Sequence[bytes]) -> Iterator[tuple[bytes, bool]]:
+    """The siblings on the way up from `position`, and whether each is on the left.
+
+    `last` is the position of the last node of the level. Raises InvalidProof if
+    the proof does not have as many hashes as there are levels with a sibling.
+    """
+    for step in proof:
         _check_width(step)
         if last == 0:
-            raise InvalidProof("the consistency proof is too long")
-        if position & 1 or position == last:
-            old_node, node = node_hash(step, old_node), node_hash(step, node)
-            while not position & 1 and position:
-                position, last = position >> 1, last >> 1
-        else:
-            node = node_hash(node, step)
+            raise InvalidProof("the proof is too long")
+        on_the_left = bool(position & 1) or position == last
+        yield step, on_the_left
+        # A last node without a sibling goes up unhashed.
+        while on_the_left and position and not position & 1:
+            position, last = position >> 1, last >> 1
         position, last = position >> 1, last >> 1
     if last != 0:
-        raise InvalidProof("the consistency proof is too short")
-    if old_node != old_root:
-        raise InvalidProof("the consistency proof leads to another old root")
-    if node != root:
-        raise InvalidProof("the consistency proof leads to another root")
+        raise InvalidProof("the proof is too short")
 
 
 def _split(size: int) -> int:

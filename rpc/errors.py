@@ -76,7 +76,7 @@ class Unauthenticated(CallError):
 
 
 class Unavailable(CallError):
-    """The server cannot be reached, or is starting or stopping."""
+    """The server cannot be reached, does not answer in time, or is stopping."""
 
 
 class ServerFailed(CallError):
@@ -104,6 +104,7 @@ CALL_ERRORS: Mapping[grpc.StatusCode, type[CallError]] = {
     grpc.StatusCode.PERMISSION_DENIED: Denied,
     grpc.StatusCode.UNAUTHENTICATED: Unauthenticated,
     grpc.StatusCode.UNAVAILABLE: Unavailable,
+    grpc.StatusCode.DEADLINE_EXCEEDED: Unavailable,
     grpc.StatusCode.INTERNAL: ServerFailed,
 }
 

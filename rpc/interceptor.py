@@ -12,7 +12,7 @@ import secrets
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeAlias
 
 import grpc
 
@@ -23,7 +23,8 @@ from rpc.errors import build_status, status_of
 LOGGER = logging.getLogger(__name__)
 CODE = grpc.StatusCode
 
-Handler = grpc.RpcMethodHandler[Any, Any]
+# A string: the class is generic in its stubs only.
+Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 Behaviour = Callable[..., Any]
 BUILDERS: dict[tuple[bool, bool], Callable[..., Handler]] = {
     (False, False): grpc.unary_unary_rpc_method_handler,

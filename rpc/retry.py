@@ -31,10 +31,11 @@ def retrying(
 ) -> T:
     """Run `call` until it is answered, for at most `deadline` seconds.
 
-    `call` is given the seconds that are left, for its timeout. Only UNAVAILABLE is
-    tried again, after 0.2 s, 0.4 s, ... up to 5 s, each shortened at random, and not
-    if the pause would end after the deadline. UNAVAILABLE can also mean that the
-    answer was lost on its way, so `call` must be one that may be made twice.
+    `call` is given the seconds that are left, for its timeout. Only a call without
+    an answer (UNAVAILABLE, or its own timeout) is made again, after 0.2 s, 0.4 s, ...
+    up to 5 s, each shortened at random, and not if the pause would end after the
+    deadline. The answer may have been lost on its way back, so `call` must be one
+    that may be made twice.
 
     Raises the error that the server answered with, as one of ours (`explain`);
     Unavailable if it never did.

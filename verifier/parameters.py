@@ -101,9 +101,10 @@ REDUCED_3072 = Parameters("reduced-3072", _P_3072, _Q_256, _G_3072)
 # Named toy-<bits of q>-<bits of p>.
 TOY = (
     Parameters("toy-7-16", 0xE72F, 127, 0x7F68),
-    Parameters("toy-16-32", 0xFB2B475F, 0xFFF1, 0x1D973E8E),
+    # The appendix prints this p as 0xFB2B475F; the decimal value is the right one.
+    Parameters("toy-16-32", 4214179679, 0xFFF1, 0x1D973E8E),
     Parameters("toy-16-48", 0xFF93DF533BFF, 0xFFF1, 0x63417ADFC7BA),
-    # The appendix prints q as 0xFFFFFFFD; the decimal value is the right one.
+    # And this q as 0xFFFFFFFD, where again the decimal value is right.
     Parameters("toy-24-64", 0xFFF93F356A395FFF, 16777213, 0xCCCCA8BCC08F3688),
     Parameters("toy-32-96", 0xFFFF93C46882B6AAF57CFFFF, 0xFFFFFFFB, 0xC469034B2CE5EC6E1970350A),
     Parameters(

@@ -1,29 +1,12 @@
-"""Loads electionguard 1.4.0 as an oracle that works over our p, q and g.
-
-Importing it the usual way fails on Python 3.11 and newer: its `__init__` imports
-every module, and one has a dataclass whose default, an ElGamalCiphertext, is not
-hashable. So the package object goes into `sys.modules` unexecuted, with its
-`__path__`, and the class gets its `__hash__` before that module is imported.
-
-Version 1 of the specification has another p and g (docs/interop.md), so its
-constants are replaced by those of 2.1.0, which is where the two can agree.
-"""
+"""The two sides that tests here compare."""
 
 from __future__ import annotations
-
-import importlib
-import importlib.util
-import sys
-from collections.abc import Callable
-from types import ModuleType
-from typing import Any
 
 import pytest
 
 from crypto.group import Group, group_for
 from crypto.parameters import STANDARD
-
-Load = Callable[[str], Any]
+from tests.interop.oracle import Load, load_electionguard
 
 
 @pytest.fixture(scope="session")
@@ -34,21 +17,8 @@ def group() -> Group:
 
 @pytest.fixture(scope="session")
 def electionguard() -> Load:
-    """`electionguard("group")` is the module electionguard.group over our parameters."""
-    spec = importlib.util.find_spec("electionguard")
-    if spec is None:
-        pytest.skip("electionguard 1.4.0 IS NOT INSTALLED: nothing is compared (`make test` does)")
-    sys.modules["electionguard"] = importlib.util.module_from_spec(spec)
-
-    constants = _load("constants")
-    p, q, g = STANDARD.p, STANDARD.q, STANDARD.g
-    constants.STANDARD_CONSTANTS = constants.create_constants(p, q, (p - 1) // q, g)
-    assert (constants.get_large_prime(), constants.get_generator()) == (p, g)
-
-    ciphertext = _load("elgamal").ElGamalCiphertext
-    ciphertext.__hash__ = lambda self: hash((self.pad, self.data))
-    return _load
-
-
-def _load(name: str) -> ModuleType:
-    return importlib.import_module(f"electionguard.{name}")
+    """The oracle. Without it everything here is skipped, and pytest's summary says so."""
+    load = load_electionguard()
+    if load is None:
+        pytest.skip("electionguard 1.4.0 IS NOT INSTALLED, so nothing is compared with it")
+    return load

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from crypto.elgamal import Ciphertext, PublicKey, accumulate, encrypt
 from crypto.group import Group
 from crypto.parameters import STANDARD
-from tests.interop.conftest import Load
+from tests.interop.oracle import Load
 
 nonces = st.integers(1, STANDARD.q - 1)
 values = st.integers(0, 1000)

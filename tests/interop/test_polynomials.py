@@ -13,7 +13,7 @@ from crypto.errors import InvalidProof
 from crypto.group import Group
 from crypto.parameters import STANDARD
 from crypto.secret_sharing import Polynomial, commitment_value, lagrange, verify_share
-from tests.interop.conftest import Load
+from tests.interop.oracle import Load
 
 scalars = st.integers(0, STANDARD.q - 1)
 polynomials = st.lists(scalars, min_size=1, max_size=5).map(

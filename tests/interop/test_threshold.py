@@ -18,7 +18,7 @@ from crypto.decryption_proof import combine_shares, decrypted_value, partial_dec
 from crypto.elgamal import Ciphertext, PublicKey, encrypt
 from crypto.group import Group
 from crypto.secret_sharing import Polynomial, secret_key_share
-from tests.interop.conftest import Load
+from tests.interop.oracle import Load
 
 N, K = 5, 3
 VOTES = 1234

@@ -1,0 +1,45 @@
+"""What can go wrong with our own files and processes, as opposed to what is sent to us."""
+
+from __future__ import annotations
+
+from crypto.errors import SailauError
+
+
+class StoreError(SailauError):
+    """The root of everything that can go wrong with a database."""
+
+
+class StoreMissing(StoreError):
+    """There is no database at this path."""
+
+
+class StoreExists(StoreError):
+    """There is a database at this path already; a new one never replaces it."""
+
+
+class StoreInUse(StoreError):
+    """Another process has the database open."""
+
+
+class StoreForeign(StoreError):
+    """The database belongs to another election or another device."""
+
+
+class StoreUnsupported(StoreError):
+    """The database has a schema that this version does not know."""
+
+
+class StoreDamaged(StoreError):
+    """The database cannot be read, or what it holds is not what was written."""
+
+
+class StoreFailed(StoreError):
+    """The system could not read or write: a full disk, lost permissions."""
+
+
+class AdmissionBusy(SailauError):
+    """As many ballots are being checked as this server takes on at once."""
+
+
+class AdmissionFailed(SailauError):
+    """A ballot could not be checked, whatever it is worth: the checking itself failed."""

@@ -1,0 +1,69 @@
+"""`sailau`: one program, a subcommand for each role."""
+
+from __future__ import annotations
+
+from importlib import import_module, metadata
+
+import click
+
+from cli.common import reporting_errors
+
+_COMMANDS = {
+    "demo": ("cli.demo", "demo", "Hold a small election in separate processes and verify it."),
+    "device": ("cli.device", "device", "A voting device: encrypt, submit, cast, challenge."),
+    "election": (
+        "cli.election",
+        "election",
+        "The administrator: new, open, close, tally, publish.",
+    ),
+    "manifest": ("cli.manifest", "manifest", "Check a manifest, or import one."),
+    "receipt": ("cli.receipt", "receipt", "A voter's receipts: check, look up, audit."),
+    "serve": ("cli.serve", "serve", "The server of one election."),
+    "trustee": ("cli.trustee", "trustee", "A trustee: make keys, confirm, decrypt."),
+    "verify": ("cli.verify", "verify", "Check a published record and reach a verdict."),
+}
+
+
+class _Commands(click.Group):
+    """Loads a command's module when it is used: `--help` need not load gRPC."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _COMMANDS:
+            return None
+        module, name, _ = _COMMANDS[cmd_name]
+        command: click.Command = getattr(import_module(module), name)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, _, text) in _COMMANDS.items()])
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(metadata.version("sailau"), prog_name="sailau")
+def _sailau() -> None:
+    """End-to-end verifiable elections: ElectionGuard 2.1.0 over gRPC.
+
+    \b
+    A first look:       sailau demo --out demo
+    An observer:        sailau verify RECORD
+    A voter:            sailau receipt --help
+    A trustee:          sailau trustee --help     docs/trustees.md
+    An administrator:   sailau election --help    docs/administrators.md
+
+    Exit codes: 0 done (or verified), 1 refused or refuted, 2 wrong usage or
+    unreadable input, 3 the server cannot be reached or failed.
+    """
+
+
+def main() -> None:
+    """The console script."""
+    with reporting_errors():
+        _sailau.main(standalone_mode=True)
+
+
+if __name__ == "__main__":
+    main()

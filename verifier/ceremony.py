@@ -1,0 +1,271 @@
+"""The key ceremony: trustees' keys, shares and confirmations, and the joint keys (V2-V4)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from gmpy2 import mpz
+
+from verifier.election import Election
+from verifier.findings import Findings
+from verifier.hashing import extended_base_hash, key_ceremony_hash
+from verifier.proofs import keys_challenge, knows_share_nonce
+from verifier.schema import pb
+from verifier.wire import Reader
+
+_ADMINISTRATOR = "administrator"
+
+
+@dataclass(frozen=True, slots=True)
+class TrusteeKeys:
+    """K_i,0..k-1, K-hat_i,0..k-1 and kappa_i of one trustee."""
+
+    vote: tuple[mpz, ...]
+    data: tuple[mpz, ...]
+    communication: mpz
+
+
+@dataclass(frozen=True, slots=True)
+class JointKeys:
+    """K, K-hat and H_E, as the rest of the record works with them.
+
+    `alternatives` holds another H_E that the record may work with, where 4.A failed.
+    """
+
+    vote: mpz
+    data: mpz
+    extended_hash: bytes
+    alternatives: tuple[bytes, ...] = ()
+
+
+class Ceremony:
+    """Follows the ceremony through the record."""
+
+    def __init__(self, election: Election, findings: Findings) -> None:
+        """Take the election; statements come through the methods below."""
+        self._election = election
+        self._group = election.group
+        self._findings = findings
+        self.keys: dict[int, TrusteeKeys] = {}
+
+    # --- V2 ------------------------------------------------------------------------
+
+    def trustee_keys(self, statement: pb.TrusteeKeys, reader: Reader) -> None:
+        """Check 2.A, 2.B and 2.C of one trustee and keep its keys."""
+        kappa = reader.element(statement.communication_key, "kappa")
+        kept = []
+        for label, commitments, proof in (
+            ("vote", statement.vote_commitments, statement.vote_proof),
+            ("data", statement.data_commitments, statement.data_proof),
+        ):
+            elements = [reader.element(x, f"a {label} commitment") for x in commitments]
+            kept.append(tuple(elements))
+            if len(elements) != self._election.quorum:
+                reader.problem(f"{len(elements)} {label} commitments, not k")
+                continue
+            self._proof(statement.trustee, label, [*elements, kappa], proof, reader)
+        self.keys[statement.trustee] = TrusteeKeys(kept[0], kept[1], kappa)
+
+    def _proof(
+        self, trustee: int, label: str, publics: list[mpz], proof: pb.KeyProof, reader: Reader
+    ) -> None:
+        findings, place, culprit = self._findings, reader.place, reader.culprit
+        # kappa stands in both proofs; its membership is counted with the first.
+        elements = publics if label == "vote" else publics[:-1]
+        message = f"a {label} commitment or kappa is not in the group"
+        members = [
+            findings.check("2.A", self._group.is_member(x), place, message, culprit)
+            for x in elements
+        ]
+        if len(proof.responses) != len(publics):
+            reader.problem(f"the {label} proof has {len(proof.responses)} responses, not k + 1")
+            return
+        responses = reader.scalars(proof.responses, f"a response of the {label} proof")
+        message = f"a response of the {label} proof is not below q"
+        ranges = [
+            findings.check("2.B", reader.in_q(v), place, message, culprit) for v in responses
+        ]
+        challenge = reader.ranged_scalar(proof.challenge, f"the challenge of the {label} proof")
+        if challenge is None or not all(ranges) or not all(members):
+            return
+        expected = keys_challenge(
+            self._group,
+            self._election.parameter_hash,
+            f"pk_{label}".encode(),
+            trustee,
+            publics,
+            challenge,
+            responses,
+        )
+        message = f"the {label} proof does not show knowledge of every secret"
+        findings.check("2.C", challenge == expected, place, message, culprit)
+
+    # --- shares ----------------------------------------------------------------------
+
+    def encrypted_shares(self, statement: pb.EncryptedShares, reader: Reader) -> None:
+        """Check that there is a share for every other trustee, with its proof."""
+        recipients = [share.recipient for share in statement.shares]
+        others = min(self._election.trustees, len(recipients) + 2)
+        expected = [i for i in range(1, others + 1) if i != statement.trustee]
+        if recipients != expected:
+            reader.problem("there is not one share for each other trustee, ascending")
+        for share in statement.shares:
+            self._share(statement.trustee, share, reader)
+
+    def _share(self, sender: int, share: pb.EncryptedShare, reader: Reader) -> None:
+        what = f"the share for trustee {share.recipient}"
+        c0 = reader.element(share.c0, f"C_0 of {what}")
+        c1 = reader.fixed(share.c1, 64, f"C_1 of {what}")
+        challenge = reader.ranged_scalar(share.c2.challenge, f"c of {what}")
+        response = reader.ranged_scalar(share.c2.response, f"v of {what}")
+        if c1 is None or challenge is None or response is None:
+            return
+        holds = self._group.is_member(c0) and knows_share_nonce(
+            self._group,
+            self._election.parameter_hash,
+            sender,
+            share.recipient,
+            c0,
+            c1,
+            challenge,
+            response,
+        )
+        message = f"the proof of {what} is wrong, or its C_0 is not in the group"
+        self._findings.check("R.share-proof", holds, reader.place, message, reader.culprit)
+
+    # --- confirmations -----------------------------------------------------------------
+
+    def key_confirmation(self, statement: pb.KeyConfirmation, reader: Reader) -> None:
+        """Check that the trustee confirms these keys and this election."""
+        base = reader.hash(statement.base_hash, "H_B")
+        ceremony = reader.hash(statement.key_ceremony_hash, "H_G")
+        if base is None or ceremony is None or not self._complete():
+            return
+        self._findings.check(
+            "R.confirmation",
+            base == self._election.base_hash and ceremony == self._ceremony_hash(),
+            reader.place,
+            "the trustee confirms another H_B or H_G than that of the published keys",
+            reader.culprit,
+            excused=self.refuted,
+        )
+
+    @property
+    def refuted(self) -> bool:
+        """Whether V2 has failed, so that what follows from the keys proves nothing more."""
+        return self._findings.has_failed("2.A", "2.B", "2.C")
+
+    def _complete(self) -> bool:
+        keys = self.keys.values()
+        quorum = self._election.quorum
+        return len(self.keys) == self._election.trustees and all(
+            len(key.vote) == len(key.data) == quorum for key in keys
+        )
+
+    def _ordered(self) -> list[TrusteeKeys]:
+        return [self.keys[i] for i in sorted(self.keys)]
+
+    def _encodable(self, x: mpz) -> bytes:
+        return self._group.element(x % self._group.p)
+
+    def _ceremony_hash(self) -> bytes:
+        keys = self._ordered()
+        elements = [self.product("vote", 0), self.product("data", 0)]
+        elements += [x for key in keys for x in key.vote]
+        elements += [x for key in keys for x in key.data]
+        elements += [key.communication for key in keys]
+        return key_ceremony_hash(
+            self._election.base_hash, [self._encodable(x) for x in elements]
+        )
+
+    def product(self, which: str, m: int) -> mpz:
+        """Return the product over all trustees of K_i,m ("vote") or K-hat_i,m ("data")."""
+        result = mpz(1)
+        for key in self.keys.values():
+            column = key.vote if which == "vote" else key.data
+            if m < len(column):
+                result = result * column[m] % self._group.p
+        return result
+
+    # --- V3, V4 --------------------------------------------------------------------------
+
+    def opening(self, statement: pb.Opening, reader: Reader) -> JointKeys:
+        """Check 3.A, 3.B and 4.A, and decide on the keys that everything else uses."""
+        recorded = [
+            reader.ranged_element(statement.vote_key, "K"),
+            reader.ranged_element(statement.data_key, "K-hat"),
+        ]
+        products = [self.product("vote", 0), self.product("data", 0)]
+        if self._complete():
+            for check, name, mine, theirs in zip(
+                ("3.A", "3.B"), ("K", "K-hat"), products, recorded, strict=True
+            ):
+                if theirs is not None:
+                    message = f"{name} is not the product of the trustees' keys"
+                    self._findings.check(
+                        check,
+                        mine == theirs,
+                        reader.place,
+                        message,
+                        _ADMINISTRATOR,
+                        excused=self.refuted,
+                    )
+        return self._extended(statement, reader, recorded, products)
+
+    def _extended(
+        self,
+        statement: pb.Opening,
+        reader: Reader,
+        recorded: Sequence[mpz | None],
+        products: Sequence[mpz],
+    ) -> JointKeys:
+        """Check 4.A.
+
+        A record in which only K was altered still works with the product of the
+        trustees' keys, and its H_E shows it: so 4.A holds for either pair, and the pair
+        it holds for is used from here on.
+        """
+        published = tuple(
+            mine if theirs is None else theirs
+            for theirs, mine in zip(recorded, products, strict=True)
+        )
+        pairs = [published]
+        if self._findings.has_failed("3.A", "3.B") or None in recorded or self.refuted:
+            pairs += [
+                (products[0], products[1]),
+                (published[0], products[1]),
+                (products[0], published[1]),
+            ]
+        extended = reader.hash(statement.extended_base_hash, "H_E")
+        hashes = [self._hash(vote, data) for vote, data in pairs]
+        if extended is None or extended not in hashes:
+            if extended is not None:
+                message = "H_E is not the hash (30) of H_B, K and K-hat"
+                self._findings.failed("4.A", reader.place, message, _ADMINISTRATOR)
+            others = (extended,) if extended is not None else ()
+            return JointKeys(pairs[0][0], pairs[0][1], hashes[0], others)
+        self._findings.passed("4.A")
+        vote, data = pairs[hashes.index(extended)]
+        return JointKeys(vote, data, extended)
+
+    def _hash(self, vote: mpz, data: mpz) -> bytes:
+        return extended_base_hash(
+            self._election.base_hash, self._encodable(vote), self._encodable(data)
+        )
+
+    def without_opening(self) -> JointKeys:
+        """Return the keys that follow from the trustees' own, where no opening stands."""
+        vote, data = self.product("vote", 0), self.product("data", 0)
+        return JointKeys(vote, data, self._hash(vote, data))
+
+    # --- for the decryption ----------------------------------------------------------------
+
+    def share_key(self, trustee: int) -> mpz:
+        """Return g^P(i), the public counterpart of a trustee's share z_i (in eq. 94)."""
+        group = self._group
+        result = mpz(1)
+        for m in range(max((len(key.vote) for key in self.keys.values()), default=0)):
+            power = pow(trustee, m, int(group.q))
+            result = result * group.power(self.product("vote", m), power) % group.p
+        return result

@@ -1,0 +1,293 @@
+"""The record's log: artifacts file by file, and the tree that commits to them.
+
+`Log.survey` reads every artifact once; `Log.again` reads a stretch of them a second
+time and `Log.at` a single one. A second reading that differs from the first raises
+`Changed`: what was checked must be what was counted.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from array import array
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from google.protobuf.message import DecodeError
+
+from verifier.archive import Archive, FileDamaged, FileMissing, Stream, read_file
+from verifier.compact import DigestMap
+from verifier.findings import Findings, Place
+from verifier.merkle import TILE_WIDTH, Frontier, Tiles, leaf_hash, tile_name, tile_path
+from verifier.schema import pb
+from verifier.wire import MAX_ARTIFACT
+
+_MAX_BUNDLE = TILE_WIDTH * 130
+_HASH = 32
+_PUBLISHER = "publisher"
+
+
+class Changed(Exception):
+    """A file of the record changed while it was being verified."""
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One artifact: its number in the log and its bytes."""
+
+    number: int
+    data: bytes
+
+
+class _Frames:
+    """Reads length-delimited artifacts from one file."""
+
+    def __init__(self, stream: Stream) -> None:
+        self._stream = stream
+        self._offset = 0
+        self.digest = hashlib.sha256()
+        self.start = 0
+        """Where the frame of the last artifact begins."""
+        self.crooked = False
+        """Whether its length was not written in the shortest way."""
+
+    def _take(self, size: int) -> bytes:
+        data = self._stream.read(size)
+        self._offset += len(data)
+        self.digest.update(data)
+        return data
+
+    def _length(self) -> int | None:
+        length, shift = 0, 0
+        while shift < 35:
+            byte = self._take(1)
+            if not byte:
+                if shift:
+                    raise FileDamaged(f"{self._stream.name} ends inside a length")
+                return None
+            length |= (byte[0] & 0x7F) << shift
+            shift += 7
+            if byte[0] < 0x80:
+                self.crooked = byte[0] == 0 and shift > 7
+                return length
+        raise FileDamaged(f"{self._stream.name}: a length of more than five bytes")
+
+    def next(self) -> bytes | None:
+        """Return the next artifact, or None at the end."""
+        self.start = self._offset
+        length = self._length()
+        if length is None:
+            return None
+        if length > MAX_ARTIFACT:
+            raise FileDamaged(
+                f"{self._stream.name}: an artifact of {length} bytes; {MAX_ARTIFACT} are allowed"
+            )
+        data = self._take(length)
+        if len(data) != length:
+            raise FileDamaged(f"{self._stream.name} ends inside an artifact")
+        return data
+
+
+def _artifacts_path(file: int) -> str:
+    return f"artifacts/{tile_name(file)}"
+
+
+class Log:
+    """The artifacts of a record, and the checks R.entry, R.tile and of the root."""
+
+    def __init__(self, archive: Archive, findings: Findings, size: int | None) -> None:
+        """Take the checkpoint's size, or None if no checkpoint could be read."""
+        self._archive = archive
+        self._findings = findings
+        self._size = size
+        self._digests: list[bytes] = []
+        self._offsets = array("Q")
+        self._known = DigestMap()
+        self._bundle: list[bytes] | None = None
+        self._tile: bytes | None = None
+        self._tiles = Tiles()
+        self._frontier = Frontier()
+        self.cut = False
+        """Whether reading had to stop before the end."""
+
+    # --- the first reading ---------------------------------------------------
+
+    def survey(self) -> Iterator[Item]:
+        """Yield every artifact once. After each, `commit` must be called."""
+        file = 0
+        while not self.cut and (self._size is None or file * TILE_WIDTH < self._size):
+            before = self._frontier.size
+            yield from self._survey_file(file)
+            if self._size is None and self._frontier.size - before < TILE_WIDTH:
+                return
+            file += 1
+
+    def _survey_file(self, file: int) -> Iterator[Item]:
+        first = file * TILE_WIDTH
+        width = TILE_WIDTH if self._size is None else min(TILE_WIDTH, self._size - first)
+        path = _artifacts_path(file)
+        self._open_tiles(file, width)
+        try:
+            with self._archive.open(path) as stream:
+                frames = _Frames(stream)
+                for number in range(first, first + width):
+                    data = frames.next()
+                    if data is None:
+                        self._missing(number, path)
+                        break
+                    if frames.crooked:
+                        self._fail("R.encoding", path, f"the length of artifact {number} is padded")
+                    self._offsets.append(frames.start)
+                    yield Item(number, data)
+                self._digests.append(frames.digest.digest())
+        except FileMissing:
+            self._missing(first, path)
+        except FileDamaged as error:
+            self.cut = True
+            self._fail("R.entry", path, str(error))
+
+    def _missing(self, number: int, path: str) -> None:
+        if self._size is not None:
+            self.cut = True
+            self._fail("R.entry", path, f"artifact {number} and what follows it are not there")
+
+    def _fail(self, check: str, file: str, message: str) -> None:
+        self._findings.failed(check, Place(file=file), message, _PUBLISHER)
+
+    def _open_tiles(self, file: int, width: int) -> None:
+        path = tile_path("entries", file, width)
+        self._bundle, self._tile = None, None
+        if self._size is None:
+            return
+        try:
+            self._bundle = split_bundle(read_file(self._archive, path, _MAX_BUNDLE), width)
+        except (FileMissing, FileDamaged, ValueError) as error:
+            self._fail("R.entry", path, str(error))
+        self._tile = self._read_tile(0, file, width)
+
+    def _read_tile(self, level: int, number: int, width: int) -> bytes | None:
+        path = tile_path(level, number, width)
+        try:
+            data = read_file(self._archive, path, TILE_WIDTH * _HASH)
+        except (FileMissing, FileDamaged) as error:
+            self._fail("R.tile", path, str(error))
+            return None
+        if len(data) != width * _HASH:
+            self._fail("R.tile", path, f"it holds {len(data)} bytes, not {width} hashes of 32")
+            return None
+        return data
+
+    # --- the tree ---------------------------------------------------------------
+
+    def commit(self, item: Item, kind: int | None, culprit: str) -> int | None:
+        """Check the entry of an artifact, and add its leaf to the tree.
+
+        `kind` is the field number of its statement, None if it could not be read.
+        Returns the number of an earlier artifact with the same bytes, if there is one.
+        """
+        sha256 = hashlib.sha256(item.data).digest()
+        row = item.number % TILE_WIDTH
+        published = None if self._bundle is None else self._bundle[row]
+        computed = pb.Entry(kind=kind or 0, sha256=sha256, size=len(item.data))
+        if kind is None and published is not None:
+            computed.kind = _published_kind(published)
+        entry = computed.SerializeToString(deterministic=True)
+        if published is not None:
+            self._findings.check(
+                "R.entry",
+                published == entry,
+                Place(artifact=item.number),
+                "the log's entry is not that of the artifact: its kind, SHA-256 or size differs",
+                culprit,
+            )
+        leaves = {leaf_hash(entry)} | ({leaf_hash(published)} if published is not None else set())
+        leaf = leaf_hash(entry)
+        if self._tile is not None:
+            stored = self._tile[row * _HASH : (row + 1) * _HASH]
+            message = "the leaf hash in the tile is not that of the entry"
+            place = Place(artifact=item.number)
+            if self._findings.check("R.tile", stored in leaves, place, message, _PUBLISHER):
+                leaf = stored
+        self._frontier.append(leaf)
+        for level, number, hashes in self._tiles.append(leaf):
+            self._check_tile(level, number, hashes)
+        return self._known.add(sha256, item.number)
+
+    def _check_tile(self, level: int, number: int, hashes: list[bytes]) -> None:
+        if level == 0 or self._size is None:
+            return
+        data = self._read_tile(level, number, len(hashes))
+        if data is not None:
+            path = tile_path(level, number, len(hashes))
+            message = "its hashes are not those of the tiles below"
+            place = Place(file=path)
+            self._findings.check("R.tile", data == b"".join(hashes), place, message, _PUBLISHER)
+
+    def finish(self) -> tuple[int, bytes]:
+        """Check the partial tiles; return the size and root of the tree that was read."""
+        if not self.cut:
+            for level, number, hashes in self._tiles.partial():
+                self._check_tile(level, number, hashes)
+        return self._frontier.size, self._frontier.root()
+
+    # --- reading again -------------------------------------------------------------
+
+    @property
+    def size(self) -> int:
+        """How many artifacts were read."""
+        return self._frontier.size
+
+    def again(self, start: int) -> Iterator[Item]:
+        """Yield the artifacts from number `start` on a second time. Raises Changed."""
+        for file in range(start // TILE_WIDTH, len(self._digests)):
+            yield from (item for item in self._file_again(file) if item.number >= start)
+
+    def _file_again(self, file: int) -> Iterator[Item]:
+        first = file * TILE_WIDTH
+        path = _artifacts_path(file)
+        try:
+            with self._archive.open(path) as stream:
+                frames = _Frames(stream)
+                for number in range(first, min(first + TILE_WIDTH, self.size)):
+                    data = frames.next()
+                    if data is None:
+                        raise Changed(f"{path} became shorter while it was being verified")
+                    yield Item(number, data)
+                if frames.digest.digest() != self._digests[file]:
+                    raise Changed(f"{path} changed while it was being verified")
+        except (FileMissing, FileDamaged) as error:
+            raise Changed(f"{path} changed while it was being verified: {error}") from error
+
+    def at(self, number: int) -> bytes:
+        """Return one artifact again, by its number. Raises Changed."""
+        path = _artifacts_path(number // TILE_WIDTH)
+        try:
+            with self._archive.open(path) as stream:
+                stream.seek(self._offsets[number])
+                data = _Frames(stream).next() or b""
+        except (FileMissing, FileDamaged) as error:
+            raise Changed(f"{path} changed while it was being verified: {error}") from error
+        if self._known.get(hashlib.sha256(data).digest()) != number:
+            raise Changed(f"{path} changed while it was being verified")
+        return data
+
+
+def split_bundle(data: bytes, width: int) -> list[bytes]:
+    """Split an entry bundle into `width` entries. Raises ValueError."""
+    entries, position = [], 0
+    while position < len(data):
+        length = int.from_bytes(data[position : position + 2], "big")
+        end = position + 2 + length
+        if position + 2 > len(data) or end > len(data):
+            raise ValueError("the entry bundle ends inside an entry")
+        entries.append(data[position + 2 : end])
+        position = end
+    if len(entries) != width:
+        raise ValueError(f"the entry bundle holds {len(entries)} entries, not {width}")
+    return entries
+
+
+def _published_kind(published: bytes) -> int:
+    try:
+        return int(pb.Entry.FromString(published).kind)
+    except (DecodeError, ValueError):
+        return 0
