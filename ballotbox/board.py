@@ -195,10 +195,9 @@ class Board:
         """
         with self._writing:
             head = Checkpoint(self._key.name, self._tree.size, self._tree.root())
-            for known in reversed(self._store.checkpoints()):
+            for known in self._store.checkpoints()[-1:]:
                 if known.size == head.size:
                     return known.note
-                break
             note = notes.sign_checkpoint(head, self._log_key)
             self._store.add_checkpoint(StoredCheckpoint(head.size, head.root, note))
             return note
@@ -255,14 +254,12 @@ class Board:
         for index, data in enumerate(read_all(self._store, self._store.size())):
             self._replay_one(index, data, election)
             if roots.pop(self._tree.size, self._tree.root()) != self._tree.root():
-                raise StoreDamaged(
-                    f"the first {self._tree.size} artifacts are not those of the signed checkpoint. "
-                    "A log must not fork: restore the database that signed it"
+                raise _forked(
+                    f"the first {self._tree.size} artifacts are not those that were signed"
                 )
         if roots:
-            raise StoreDamaged(
-                f"a checkpoint over {max(roots)} artifacts is signed, and there are "
-                f"{self._tree.size}. A log must not fork: restore the database that signed it"
+            raise _forked(
+                f"{self._tree.size} artifacts are left of {max(roots)} that a checkpoint covers"
             )
         if self._transcript.phase is Phase.OPEN:
             self._admission.warm(self._transcript.state.need_keys())
@@ -280,6 +277,12 @@ class Board:
                     "Restore a backup and compare it with the published record"
                 ) from error
         self._tree.append(leaf_hash(entry_for(data)))
+
+
+def _forked(problem: str) -> StoreDamaged:
+    return StoreDamaged(
+        f"{problem}. A log must not fork: restore the database that signed the checkpoint"
+    )
 
 
 def _check_key(key: Ed25519PrivateKey, pinned: bytes, name: str) -> None:

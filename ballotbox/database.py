@@ -10,7 +10,8 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -54,10 +55,15 @@ _PRAGMAS = (
     "PRAGMA secure_delete = ON",
     "PRAGMA trusted_schema = OFF",
 )
-_RESTORE = (
-    "Stop, keep a copy of the file, and restore the newest backup that passes; "
-    "the published record tells what is missing from it"
-)
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The tables of one kind of database, its schema's name, and what to do if it is damaged."""
+
+    tables: MetaData
+    schema: bytes
+    advice: str
 
 
 def meta_table(metadata: MetaData) -> Table:
@@ -73,13 +79,14 @@ def meta_table(metadata: MetaData) -> Table:
 class Database:
     """An open database. Safe to use from several threads; holds the lock until `close`."""
 
-    def __init__(self, path: Path, lock: FileLock, engine: Engine) -> None:
+    def __init__(self, path: Path, layout: Layout, lock: FileLock, engine: Engine) -> None:
         """For `create_database` and `open_database` alone."""
         self.path = path
+        self._layout = layout
         self._lock = lock
         self._engine = engine
         self._writing = threading.RLock()
-        with reporting(path):
+        with self._reporting():
             self._writer = engine.connect().execution_options(sailau_writes=True)
 
     @contextmanager
@@ -88,23 +95,26 @@ class Database:
 
         Raises StoreFailed or StoreDamaged, and then nothing has changed.
         """
-        with self._writing, reporting(self.path), self._writer.begin():
+        with self._writing, self._reporting(), self._writer.begin():
             yield self._writer
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """A consistent view of what is committed."""
-        with reporting(self.path), self._engine.connect() as connection:
+        with self._reporting(), self._engine.connect() as connection:
             yield connection
 
     def forget(self) -> None:
         """Empty the write-ahead log, in which erased values would otherwise live on."""
-        with self._writing, reporting(self.path), self._engine.connect() as connection:
-            connection.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # type: ignore[attr-defined]
+        with self._writing, self._reporting(), self._engine.connect() as connection:
+            connection.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def damaged(self, problem: str) -> StoreDamaged:
         """The error about contents of this file."""
-        return StoreDamaged(f"{self.path}: {problem}. {_RESTORE}")
+        return _damaged(self.path, self._layout, problem)
+
+    def _reporting(self) -> AbstractContextManager[None]:
+        return reporting(self.path, self._layout)
 
     def close(self) -> None:
         """Close the file and release its lock. Twice does nothing."""
@@ -115,8 +125,8 @@ class Database:
             self._lock.release()
 
 
-def create_database(path: Path | str, metadata: MetaData, meta: Mapping[str, bytes]) -> Database:
-    """Make a database for what `meta` says; "schema" is one of its names.
+def create_database(path: Path | str, layout: Layout, meta: Mapping[str, bytes]) -> Database:
+    """Make a database for what `meta` says.
 
     Raises StoreExists if there is one, StoreInUse, StoreFailed.
     """
@@ -125,22 +135,23 @@ def create_database(path: Path | str, metadata: MetaData, meta: Mapping[str, byt
     try:
         _make_file(path)
         engine = _engine(path)
-        with reporting(path), engine.connect() as connection:
+        with reporting(path, layout), engine.connect() as connection:
             # What a crash in the middle of this leaves is an empty file.
             if inspect(connection).get_table_names():
                 raise StoreExists(f"{path} exists already and is not overwritten")
-        database = Database(path, lock, engine)
+        database = Database(path, layout, lock, engine)
         with database.write() as connection:
-            metadata.create_all(connection)
-            rows = [{"name": name, "value": value} for name, value in meta.items()]
-            connection.execute(insert(metadata.tables["meta"]), rows)
+            layout.tables.create_all(connection)
+            values = {SCHEMA: layout.schema, **meta}
+            rows = [{"name": name, "value": value} for name, value in values.items()]
+            connection.execute(insert(layout.tables.tables["meta"]), rows)
     except BaseException:
         lock.release()
         raise
     return database
 
 
-def open_database(path: Path | str, metadata: MetaData, meta: Mapping[str, bytes]) -> Database:
+def open_database(path: Path | str, layout: Layout, meta: Mapping[str, bytes]) -> Database:
     """Open an existing database and check it, page by page, and what it is for.
 
     Raises StoreMissing, StoreInUse, StoreDamaged, StoreUnsupported (another schema),
@@ -150,21 +161,21 @@ def open_database(path: Path | str, metadata: MetaData, meta: Mapping[str, bytes
     if not path.is_file():
         raise StoreMissing(
             f"there is no database at {path}. If there was one, restore it: "
-            "never begin an election's database anew"
+            "never begin one anew in its place"
         )
     lock = _take_lock(path)
     try:
         engine = _engine(path)
-        _check_pages(path, engine)
-        _check_meta(path, engine, metadata, meta)
-        return Database(path, lock, engine)
+        _check_pages(path, layout, engine)
+        _check_meta(path, layout, engine, meta)
+        return Database(path, layout, lock, engine)
     except BaseException:
         lock.release()
         raise
 
 
 @contextmanager
-def reporting(path: Path) -> Iterator[None]:
+def reporting(path: Path, layout: Layout) -> Iterator[None]:
     """Within this block SQLite's errors become ours. None of them quotes a value."""
     try:
         yield
@@ -173,7 +184,11 @@ def reporting(path: Path) -> Iterator[None]:
     except OperationalError as error:
         raise StoreFailed(f"{path}: {error.orig}. Is the disk full or read-only?") from None
     except DatabaseError as error:
-        raise StoreDamaged(f"{path}: {error.orig}. {_RESTORE}") from None
+        raise _damaged(path, layout, str(error.orig)) from None
+
+
+def _damaged(path: Path, layout: Layout, problem: str) -> StoreDamaged:
+    return StoreDamaged(f"{path}: {problem}. Keep a copy of the file. {layout.advice}")
 
 
 def _take_lock(path: Path) -> FileLock:
@@ -219,30 +234,29 @@ def _on_begin(connection: Connection) -> None:
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
 
-def _check_pages(path: Path, engine: Engine) -> None:
-    with reporting(path), engine.connect() as connection:
+def _check_pages(path: Path, layout: Layout, engine: Engine) -> None:
+    with reporting(path, layout), engine.connect() as connection:
         found = connection.exec_driver_sql("PRAGMA quick_check(1)").scalar_one()
     if found != "ok":
-        raise StoreDamaged(f"{path}: {found}. {_RESTORE}")
+        raise _damaged(path, layout, found)
 
 
-def _check_meta(path: Path, engine: Engine, metadata: MetaData, meta: Mapping[str, bytes]) -> None:
-    table = metadata.tables["meta"]
-    with reporting(path), engine.connect() as connection:
+def _check_meta(path: Path, layout: Layout, engine: Engine, meta: Mapping[str, bytes]) -> None:
+    table = layout.tables.tables["meta"]
+    with reporting(path, layout), engine.connect() as connection:
         names = set(inspect(connection).get_table_names())
         if "meta" not in names:
             raise StoreUnsupported(f"{path} is not one of our databases")
         found = {row.name: row.value for row in connection.execute(select(table))}
-    if found.get(SCHEMA) != meta[SCHEMA]:
+    if found.get(SCHEMA) != layout.schema:
         theirs = found.get(SCHEMA, b"none").decode(errors="replace")
         raise StoreUnsupported(
-            f"{path} has the schema {theirs}, this version knows {meta[SCHEMA].decode()}"
+            f"{path} has the schema {theirs}, this version knows {layout.schema.decode()}"
         )
     for name, value in meta.items():
         if found.get(name) != value:
             raise StoreForeign(
-                f"{path} belongs to another {name.replace('_', ' ')}. "
-                "Use the file that was made for this one"
+                f"{path} belongs to another {name}. Use the file that was made for this one"
             )
-    if not set(metadata.tables) <= names:
-        raise StoreDamaged(f"{path}: a table is missing. {_RESTORE}")
+    if not set(layout.tables.tables) <= names:
+        raise _damaged(path, layout, "a table is missing")

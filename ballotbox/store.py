@@ -26,12 +26,11 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.sqlite import insert as upsert
 
-from ballotbox.database import SCHEMA, Database, create_database, meta_table, open_database
+from ballotbox.database import Database, Layout, create_database, meta_table, open_database
 from crypto.errors import Malformed
 from record.entry import entry_for
 from sailau.v1 import record_pb2
 
-SCHEMA_VERSION = b"sailau-board/1"
 _CHUNK = 64
 
 _METADATA = MetaData()
@@ -59,6 +58,11 @@ _NONCE_SHARES = Table(
     Column("trustee", Integer, primary_key=True, autoincrement=False),
     Column("code", LargeBinary, primary_key=True),
     Column("element", LargeBinary, nullable=False),
+)
+_LAYOUT = Layout(
+    _METADATA,
+    b"sailau-board/1",
+    "Restore the newest backup and compare it with the published record: a log must not fork",
 )
 
 
@@ -131,7 +135,7 @@ class SqliteStore:
     @classmethod
     def create(cls, path: Path | str, base_hash: bytes) -> Self:
         """Make the database of a new election. Raises StoreExists, StoreInUse, StoreFailed."""
-        return cls(create_database(path, _METADATA, _meta(base_hash)), base_hash)
+        return cls(create_database(path, _LAYOUT, {"election": base_hash}), base_hash)
 
     @classmethod
     def open(cls, path: Path | str, base_hash: bytes) -> Self:
@@ -140,7 +144,7 @@ class SqliteStore:
         Raises StoreMissing, StoreInUse, StoreForeign (another election),
         StoreUnsupported (another schema), StoreDamaged.
         """
-        return cls(open_database(path, _METADATA, _meta(base_hash)), base_hash)
+        return cls(open_database(path, _LAYOUT, {"election": base_hash}), base_hash)
 
     @property
     def base_hash(self) -> bytes:
@@ -250,7 +254,3 @@ def kind_of(data: bytes) -> int:
     if not entry.kind:
         raise Malformed("artifact", "has no statement")
     return entry.kind
-
-
-def _meta(base_hash: bytes) -> dict[str, bytes]:
-    return {SCHEMA: SCHEMA_VERSION, "election": base_hash}

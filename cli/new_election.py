@@ -72,7 +72,7 @@ def make(plan: Plan, out: Path, admin_passphrase: bytes, server_passphrase: byte
         plan.parameters,
         plan.manifest,
         plan.quorum,
-        str(verifier_key(plan.origin, keys.log.public_bytes)),
+        str(verifier_key(plan.origin or _origin(plan, manifest), keys.log.public_bytes)),
         _role_keys(plan.trustees, devices, keys),
     )
     artifact = sign_statement(election, None, election.base_hash, keys.administrator)
@@ -83,6 +83,12 @@ def make(plan: Plan, out: Path, admin_passphrase: bytes, server_passphrase: byte
     writer.server(server_passphrase, artifact.data)
     writer.invitations([*plan.trustees, *devices])
     return Made(election, manifest, keys.administrator.public_bytes)
+
+
+def _origin(plan: Plan, manifest: Manifest) -> str:
+    """The log's name: where it is to be found, without spaces."""
+    label = "".join(c if c.isalnum() or c in "-_." else "-" for c in manifest.label)
+    return f"{plan.hosts[0]}/{label}"
 
 
 class _Keys:

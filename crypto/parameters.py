@@ -41,7 +41,7 @@ class Parameters:
 _Q = 2**256 - 189  # (3), the largest 256-bit prime
 
 STANDARD = Parameters(
-    name="standard-4096",
+    name="standard",
     p=int(
         "FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF"
         "B17217F7D1CF79ABC9E3B39803F2F6AF40F343267298B62D8A0D175B8BAAFA2B"

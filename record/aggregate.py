@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from crypto.elgamal import Ciphertext
+from crypto.errors import Rejected
 from crypto.group import mpz
 from record.artifacts import (
     Ballot,
@@ -27,17 +28,21 @@ def encrypted_tallies(
     """Multiply the cast ballots into one tally for each unit and contest (eq. 79).
 
     Takes verified ballots, one pass, in any order. The tallies come in the order of
-    docs/record.md; where a unit has no cast ballot, A = B = 1.
+    docs/record.md; where a unit has no cast ballot, A = B = 1. Raises `Rejected`
+    (R.ballot) for a ballot that does not fit the manifest, and so was not verified.
     """
     p, one = context.group.p, mpz(1)
-    cells = context.manifest.cells()
+    cells = context.cells
     products = {(u.label, c.index): [[one, one] for _ in c.options] for u, c in cells}
     counts = dict.fromkeys(products, 0)
     for ballot in cast:
         for contest in ballot.contests:
             cell = ballot.unit, contest.index
+            mine = products.get(cell, ())
+            if not 0 < len(mine) == len(contest.selections):
+                raise _misfit(ballot)
             counts[cell] += 1
-            for product, selection in zip(products[cell], contest.selections, strict=True):
+            for product, selection in zip(mine, contest.selections, strict=True):
                 product[0] = product[0] * selection.alpha % p
                 product[1] = product[1] * selection.beta % p
     return tuple(
@@ -51,12 +56,23 @@ def encrypted_tallies(
     )
 
 
+def _misfit(ballot: Ballot) -> Rejected:
+    return Rejected(
+        "R.ballot",
+        "the ballot does not fit the tallies of its unit",
+        culprit=f"device {ballot.device}",
+        where=f"ballot {ballot.confirmation_code.hex()[:16]}",
+    )
+
+
 def totals(context: ElectionContext, tallies: Iterable[DecryptedTally]) -> Result:
     """Add the decrypted counts up, contest by contest."""
-    tallies = tuple(tallies)
+    by_contest: dict[str, list[DecryptedTally]] = {}
+    for tally in tallies:
+        by_contest.setdefault(tally.contest, []).append(tally)
     contests = []
     for contest in context.manifest.contests:
-        mine = [t for t in tallies if t.contest == contest.label]
+        mine = by_contest.get(contest.label, [])
         sums = (sum(t.options[j].count for t in mine) for j in range(len(contest.options)))
         contests.append(
             ContestResult(

@@ -33,6 +33,7 @@ from record.wire import (
     LargeBytes,
     OptionalChainingField,
     OptionalHash,
+    OptionalText,
     Scalar,
     SharesCiphertext,
     SmallCount,
@@ -152,7 +153,7 @@ class Device:
     """A device begins its chain; `initial_hash` is empty without chaining."""
 
     device: Label
-    information: Text
+    information: OptionalText
     information_hash: Hash
     initial_hash: OptionalHash
 
@@ -491,7 +492,10 @@ def sign_statement(
 
 
 def verify_signature(artifact: Artifact, base_hash: bytes, public_key: bytes, signer: str) -> None:
-    """Raise `Rejected` (R.signature) unless `public_key` signed `artifact`."""
+    """Raise `Rejected` (R.signature) unless `public_key` signed `artifact`.
+
+    The error names no culprit: who does not sign as `signer` may be anybody.
+    """
     unsigned = artifact.data[:-_SIGNATURE_SIZE]
     try:
         Ed25519PublicKey.from_public_bytes(public_key).verify(
@@ -501,7 +505,6 @@ def verify_signature(artifact: Artifact, base_hash: bytes, public_key: bytes, si
         raise Rejected(
             "R.signature",
             f"the {artifact.name} is not signed by the key of {signer}",
-            culprit=signer,
             where=artifact.name,
             advice="sign with the role key pinned in the election artifact",
         ) from None

@@ -27,7 +27,7 @@ from record.artifacts import (
     verify_signature,
 )
 from record.checkpoint import parse_verifier_key
-from record.manifest import Manifest, parse_manifest
+from record.manifest import Contest, Manifest, Unit, parse_manifest
 
 SPECIFICATION = "v2.1.0"
 
@@ -54,6 +54,11 @@ class ElectionContext:
     def quorum(self) -> int:
         """k"""
         return self.election.quorum
+
+    @cached_property
+    def cells(self) -> tuple[tuple[Unit, Contest], ...]:
+        """What is tallied, in the order of the encrypted tallies (`Manifest.cells`)."""
+        return self.manifest.cells()
 
     @cached_property
     def _keys(self) -> dict[tuple[Role, str], RoleKey]:
@@ -107,23 +112,25 @@ def make_election(
 
 
 def check_election(artifact: Artifact) -> ElectionContext:
-    """Check artifact 0 (Verification 1, R.role-keys, R.signature) and derive its context."""
+    """Check artifact 0 and derive its context.
+
+    Raises `Rejected` (R.order, 1.A to 1.F, R.role-keys, R.signature), or `Malformed`
+    for numbers, a log key or a manifest that are none.
+    """
     election = artifact.statement
     if not isinstance(election, Election):
         raise Rejected("R.order", "the first artifact is not the election", where="artifact 0")
     if election.version != SPECIFICATION:
-        raise Rejected("1.A", f"specification {election.version}, not {SPECIFICATION}")
-    parameters = find_parameters(*(int.from_bytes(x, "big") for x in _pqg(election)))
+        raise _wrong("1.A", f"specification {election.version}, not {SPECIFICATION}", "version")
+    parameters = _parameters(election)
     group = group_for(parameters)
-    _check_widths(election, parameters)
-    if not 1 <= election.quorum <= election.trustees:
-        raise Malformed("election.quorum", f"is not in 1..{election.trustees}")
+    _check_trustees(election, parameters)
     h_p = parameter_base_hash(group, election.trustees, election.quorum)
     if election.parameter_base_hash != h_p:
-        raise Rejected("1.E", "the parameter base hash is wrong", culprit="administrator")
+        raise _wrong("1.E", "the parameter base hash is wrong", "parameter_base_hash")
     if election.base_hash != base_hash(h_p, election.manifest):
-        raise Rejected("1.F", "the base hash is wrong", culprit="administrator")
-    parse_verifier_key(election.log_key)
+        raise _wrong("1.F", "the base hash is wrong", "base_hash")
+    parse_verifier_key(election.log_key, "election.log_key")
     context = ElectionContext(election, group, parse_manifest(election.manifest))
     _check_role_keys(context)
     verify_signature(
@@ -135,8 +142,33 @@ def check_election(artifact: Artifact) -> ElectionContext:
     return context
 
 
+def _wrong(check: str, problem: str, field: str) -> Rejected:
+    return Rejected(check, problem, culprit="administrator", where=f"election.{field}")
+
+
 def _pqg(election: Election) -> tuple[bytes, bytes, bytes]:
     return election.p, election.q, election.g
+
+
+def _parameters(election: Election) -> Parameters:
+    """The known set that p, q and g are (1.B to 1.D), each as wide as it should be."""
+    try:
+        parameters = find_parameters(*(int.from_bytes(x, "big") for x in _pqg(election)))
+    except Malformed as error:
+        raise _wrong(_NUMBERS[error.field], error.problem, error.field) from None
+    _check_widths(election, parameters)
+    return parameters
+
+
+_NUMBERS = {"p": "1.B", "q": "1.C", "g": "1.D"}
+
+
+def _check_trustees(election: Election, parameters: Parameters) -> None:
+    if not 1 <= election.quorum <= election.trustees:
+        raise Malformed("election.quorum", f"is not in 1..{election.trustees}")
+    # Lagrange coefficients need indices that differ mod q; only a toy q is that small.
+    if election.trustees >= parameters.q:
+        raise Malformed("election.trustees", "is not below q")
 
 
 def _check_widths(election: Election, parameters: Parameters) -> None:
@@ -148,6 +180,11 @@ def _check_widths(election: Election, parameters: Parameters) -> None:
 
 def _check_role_keys(context: ElectionContext) -> None:
     devices = [d.label for d in context.manifest.devices]
+    count = 2 + context.trustees + len(devices)
+    if len(context.election.role_keys) != count:
+        # Before anything of this size is built: n is up to 2^31 - 1.
+        problem = f"there are {len(context.election.role_keys)} role keys instead of {count}"
+        raise _wrong("R.role-keys", problem, "role_keys")
     found = [(k.role, k.index) for k in context.election.role_keys]
     expected = [
         (Role.ADMINISTRATOR, 0),
@@ -166,7 +203,7 @@ def _check_role_keys(context: ElectionContext) -> None:
         problem = "two roles have the same key"
     else:
         return
-    raise Rejected("R.role-keys", problem, culprit="administrator", where="election.role_keys")
+    raise _wrong("R.role-keys", problem, "role_keys")
 
 
 @dataclass(frozen=True)

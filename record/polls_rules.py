@@ -39,7 +39,8 @@ def _check_device(state: State, statement: Device) -> None:
     if label in state.missing:
         raise _reject("R.device", "the device was declared missing", label, "device")
     if statement.information != state.context.manifest.device(label).information:
-        raise _reject("8.C", "the information is not the manifest's", label, "device.information")
+        problem = "the information is not the manifest's"
+        raise _reject("R.device", problem, label, "device.information")
     chain = _chain(state, statement.information)
     if statement.information_hash != chain.information_hash:
         raise _reject("8.C", "the information hash is wrong", label, "device.information_hash")
@@ -180,10 +181,12 @@ def _check_polls_close(state: State, statement: PollsClose) -> None:
             where="polls_close",
             advice="close each device, or state which is missing and why",
         )
-    if statement != state.counts():
+    right = state.counts()
+    if statement != right:
         raise Rejected(
             "R.polls-close",
-            f"the counts are not the record's: {state.counts()}",
+            f"the record has {right.submitted} ballots submitted, {right.cast} cast, "
+            f"{right.challenged} challenged and {right.spoiled} spoiled",
             culprit="administrator",
             where="polls_close",
         )

@@ -7,17 +7,18 @@ anywhere and side by side; order and uniqueness are `transcript`'s.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from crypto import decryption_proof, range_proof, schnorr, sealing
-from crypto.elgamal import PublicKey, accumulate
+from crypto.elgamal import PublicKey, accumulate, encrypt
 from crypto.errors import InvalidProof, Part, Rejected
 from crypto.hashing import index_bytes
 from record.artifacts import (
     Ballot,
     BallotContest,
     ChallengedBallotDecryption,
+    ChallengedContest,
     DecryptedOption,
     EncryptedShares,
     TrusteeKeys,
@@ -26,7 +27,6 @@ from record.ballot_hashes import confirmation_code, contest_hash, identifier_has
 from record.election import ElectionContext, ElectionKeys
 from record.manifest import BallotStyle, Contest
 from record.state import Place
-
 
 # Where the specification letters the parts of one verification.
 _LETTERS: Mapping[tuple[str, Part], str] = {
@@ -213,28 +213,55 @@ def verify_challenged_ballot(
     ballot: Ballot,
     opened: ChallengedBallotDecryption,
 ) -> None:
-    """Verifications 13 and 14 (spec 3.6.7), selection by selection."""
-    group, key = context.group, keys.vote_key
+    """Verifications 14 and 13 (spec 3.6.7), selection by selection.
+
+    `ballot` is the submitted one and has passed `verify_ballot`, so that its code
+    follows from its ciphertexts: what gives those gives the code (13.B). V14 comes
+    first, since only a well-formed opening can be encrypted again.
+    """
     where = f"ballot {ballot.confirmation_code.hex()[:16]}"
-    style = context.manifest.style(ballot.ballot_style)
-    if [c.contest for c in opened.contests] != [c.label for c in style.contests]:
-        raise Rejected("14.B", "the contests are not those of the ballot style", where=where)
-    for contest, plain, sealed in zip(
-        style.contests, opened.contests, ballot.contests, strict=True
-    ):
-        place = f"{where}, contest {contest.label}"
-        if [s.option for s in plain.selections] != [o.label for o in contest.options]:
-            raise Rejected("14.D", "the options are not the contest's", where=place)
-        for chosen, selection in zip(plain.selections, sealed.selections, strict=True):
-            alpha = group.g_power(chosen.nonce)
-            beta = key.power((chosen.value + chosen.nonce) % group.q)
-            if (alpha, beta) != (selection.alpha, selection.beta):
-                raise Rejected(
-                    "13.B",
-                    "the nonce does not give the ciphertext",
-                    where=f"{place}, {chosen.option}",
-                )
-            if chosen.value > contest.option_limit:
-                raise Rejected("14.E", "the value is above the option limit", where=place)
-        if sum(s.value for s in plain.selections) > contest.selection_limit:
-            raise Rejected("14.F", "the sum is above the selection limit", where=place)
+    contests = context.manifest.style(ballot.ballot_style).contests
+    labels = [c.label for c in contests]
+    _same_labels(("14.A", "14.B"), [c.contest for c in opened.contests], labels, where)
+    for contest, plain in zip(contests, opened.contests, strict=True):
+        _well_formed(contest, plain, f"{where}, contest {contest.label}")
+    for contest, plain, sealed in zip(contests, opened.contests, ballot.contests, strict=True):
+        _encrypts(keys.vote_key, plain, sealed, f"{where}, contest {contest.label}")
+
+
+def _well_formed(contest: Contest, plain: ChallengedContest, where: str) -> None:
+    """14.C to 14.F."""
+    labels = [o.label for o in contest.options]
+    _same_labels(("14.C", "14.D"), [s.option for s in plain.selections], labels, where)
+    for chosen in plain.selections:
+        if chosen.value > contest.option_limit:
+            problem = f"the value {chosen.value} is above the option limit {contest.option_limit}"
+            raise _wrong_opening("14.E", problem, f"{where}, option {chosen.option}")
+    total = sum(s.value for s in plain.selections)
+    if total > contest.selection_limit:
+        problem = f"the sum {total} is above the selection limit {contest.selection_limit}"
+        raise _wrong_opening("14.F", problem, where)
+
+
+def _encrypts(key: PublicKey, plain: ChallengedContest, sealed: BallotContest, where: str) -> None:
+    """13.B: the opened values under the opened nonces are the ballot's ciphertexts."""
+    for chosen, selection in zip(plain.selections, sealed.selections, strict=True):
+        if encrypt(key, chosen.value, chosen.nonce) != selection.ciphertext:
+            problem = "the value under the nonce does not give the ciphertext"
+            raise _wrong_opening("13.B", problem, f"{where}, option {chosen.option}")
+
+
+def _same_labels(
+    checks: tuple[str, str], found: Sequence[str], expected: Sequence[str], where: str
+) -> None:
+    """Each label is known (the first check), none is left out (the second), in order."""
+    if unknown := [x for x in found if x not in expected]:
+        raise _wrong_opening(checks[0], f"{unknown[0]!r} does not belong here", where)
+    if absent := [x for x in expected if x not in found]:
+        raise _wrong_opening(checks[1], f"{absent[0]!r} is left out", where)
+    if list(found) != list(expected):
+        raise _wrong_opening("R.challenged", "the labels are not in the manifest's order", where)
+
+
+def _wrong_opening(check: str, problem: str, where: str) -> Rejected:
+    return Rejected(check, problem, culprit="server", where=where)

@@ -125,6 +125,7 @@ class State:
     encrypted_tallies: list[EncryptedTally] = field(default_factory=list)
     session: SessionState | None = None
     decrypted_tallies: list[DecryptedTally] = field(default_factory=list)
+    decrypted_options: int = 0
     opened: int = 0
     result: Result | None = None
     _places: tuple[Place, ...] = ()
@@ -146,6 +147,8 @@ class State:
 
     def places(self) -> tuple[Place, ...]:
         """Every ciphertext to be decrypted, in the order of the rounds' entries."""
+        if self.phase < Phase.TALLIED:
+            return self._all_places()  # there are more to come
         if not self._places:
             self._places = self._all_places()
         return self._places

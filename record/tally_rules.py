@@ -25,7 +25,7 @@ from record.artifacts import (
 from record.decryption import combine, commitment_hash
 from record.proofs import rejecting, verify_challenged_ballot, verify_decrypted_option
 from record.rule import Read, Rule
-from record.state import Phase, Place, Round, SessionState, State, Status
+from record.state import Phase, Round, SessionState, State, Status
 
 RoundPart: TypeAlias = DecryptionCommitments | DecryptionShares | DecryptionResponses
 
@@ -40,44 +40,65 @@ def _reject(check: str, problem: str, where: str, culprit: str = "server") -> Re
     return Rejected(check, problem, culprit=culprit, where=where)
 
 
+def _cell(tally: EncryptedTally | DecryptedTally) -> str:
+    return f"unit {tally.unit}, contest {tally.contest}"
+
+
 # --- encrypted tallies
 
 
 def _check_encrypted_tally(state: State, statement: EncryptedTally) -> None:
-    cells = state.context.manifest.cells()
+    cells = state.context.cells
     unit, contest = cells[len(state.encrypted_tallies)]
     if (statement.unit, statement.contest) != (unit.label, contest.label):
         raise _reject(
             "R.tally-cells",
             f"the next tally is that of unit {unit.label}, contest {contest.label}",
-            f"unit {statement.unit}, contest {statement.contest}",
+            _cell(statement),
         )
     if len(statement.options) != len(contest.options):
-        raise _reject("R.tally-cells", "one ciphertext an option", f"contest {contest.label}")
+        problem = f"{len(statement.options)} ciphertexts for {len(contest.options)} options"
+        raise _reject("R.tally-cells", problem, _cell(statement))
 
 
 def _apply_encrypted_tally(state: State, statement: EncryptedTally, _: int) -> None:
     state.encrypted_tallies.append(statement)
-    if len(state.encrypted_tallies) == len(state.context.manifest.cells()):
+    if len(state.encrypted_tallies) == len(state.context.cells):
         state.phase = Phase.TALLIED
 
 
 def check_aggregates(state: State, read: Read) -> None:
-    """Verification 9: recompute every encrypted tally from the cast ballots of the record."""
+    """Verification 9: recompute every encrypted tally from the cast ballots of the record.
+
+    Raises `Rejected` (R.tally-cells for a wrong number of ballots, 9.A, 9.B). Comes
+    once, when all tallies are there; `Transcript.prove` does not do it, because it
+    reads every cast ballot.
+    """
     cast = (
         _ballot(read, entry.index)
         for entry in state.ballots.values()
         if entry.status is Status.CAST
     )
+    if state.phase < Phase.TALLIED:
+        raise _reject("R.tally-cells", "encrypted tallies are missing", "encrypted tallies")
     for own, theirs in zip(
         encrypted_tallies(state.context, cast), state.encrypted_tallies, strict=True
     ):
-        if own != theirs:
-            raise _reject(
-                "9.A",
-                "the encrypted tally is not the product of the cast ballots",
-                f"unit {theirs.unit}, contest {theirs.contest}",
-            )
+        _compare(own, theirs)
+
+
+def _compare(own: EncryptedTally, theirs: EncryptedTally) -> None:
+    if own.ballots != theirs.ballots:
+        problem = f"{own.ballots} cast ballots belong in it, not {theirs.ballots}"
+        raise _reject("R.tally-cells", problem, _cell(theirs))
+    for j, (mine, other) in enumerate(zip(own.options, theirs.options, strict=True), start=1):
+        for check, name, right in (
+            ("9.A", "A", mine.alpha == other.alpha),
+            ("9.B", "B", mine.beta == other.beta),
+        ):
+            if not right:
+                problem = f"{name} is not the product over the cast ballots"
+                raise _reject(check, problem, f"{_cell(theirs)}, option {j}")
 
 
 def _ballot(read: Read, index: int) -> Ballot:
@@ -154,7 +175,11 @@ def _apply_part(state: State, statement: RoundPart, index: int) -> None:
 
 
 def _earlier(state: State, read: Read, round_: Round, trustee: int, first: int) -> Any:
-    return read(_session(state).parts[round_, trustee][first // PART]).statement
+    parts = _session(state).parts.get((round_, trustee), [])
+    if first // PART >= len(parts):
+        # Another session has begun since this part was checked.
+        raise _reject("R.session", "the session is over", f"round {round_}", f"trustee {trustee}")
+    return read(parts[first // PART]).statement
 
 
 def _prove_shares(state: State, statement: DecryptionShares, read: Read) -> None:
@@ -198,7 +223,7 @@ def share_key(state: State, i: int) -> mpz:
 
 
 def _check_decrypted_tally(state: State, statement: DecryptedTally) -> None:
-    where = f"unit {statement.unit}, contest {statement.contest}"
+    where = _cell(statement)
     if not _session(state).complete(Round.RESPONSES):
         raise _reject("R.session", "the session's responses are not complete", where)
     done = len(state.decrypted_tallies)
@@ -210,20 +235,26 @@ def _check_decrypted_tally(state: State, statement: DecryptedTally) -> None:
         tally.contest,
         tally.ballots,
     ):
-        raise _reject("R.tally-cells", f"the next is {tally.unit}, {tally.contest}", where)
+        problem = f"the next tally is that of {_cell(tally)} with {tally.ballots} ballots"
+        raise _reject("R.tally-cells", problem, where)
     labels = [o.label for o in state.contest(tally.contest).options]
-    if [o.option for o in statement.options] != labels:
-        raise _reject("11.C", f"the options are {labels}", where)
+    found = [o.option for o in statement.options]
+    if unknown := [x for x in found if x not in labels]:
+        raise _reject("11.B", f"the contest has no option {unknown[0]!r}", where)
+    if absent := [x for x in labels if x not in found]:
+        raise _reject("11.C", f"the option {absent[0]!r} is left out", where)
+    if found != labels:
+        raise _reject("R.tally-cells", "the options are not in the manifest's order", where)
 
 
 def _apply_decrypted_tally(state: State, statement: DecryptedTally, _: int) -> None:
     state.decrypted_tallies.append(statement)
+    state.decrypted_options += len(statement.options)
     _count_if_done(state)
 
 
 def _prove_decrypted_tally(state: State, statement: DecryptedTally, _: Read) -> None:
-    before = state.encrypted_tallies[: len(state.decrypted_tallies)]
-    first = sum(len(t.options) for t in before)
+    first = state.decrypted_options
     places = state.places()[first : first + len(statement.options)]
     for place, option in zip(places, statement.options, strict=True):
         verify_decrypted_option(state.need_keys(), place, option)

@@ -66,8 +66,7 @@ class Transcript:
         if self.state.phase not in rule.phases:
             raise Rejected(
                 "R.order",
-                f"a {artifact.name} is not accepted while the election is "
-                f"{self.state.phase.name.lower()}",
+                f"{artifact.name} is not accepted in the phase {self.state.phase.name.lower()}",
                 where=artifact.name,
                 advice=_ADVICE.get(self.state.phase, ""),
             )
@@ -90,7 +89,8 @@ class Transcript:
     def prove(self, artifact: Artifact, read: Read) -> None:
         """Raise `Rejected` unless the proofs in `artifact` hold.
 
-        `read(index)` gives an earlier artifact of this record.
+        For what `check` has just passed, in the same state. `read(index)` gives an
+        earlier artifact of this record.
         """
         self._rule(artifact).prove(self.state, artifact.statement, read)
 
@@ -110,7 +110,9 @@ class Transcript:
     def _rule(artifact: Artifact) -> Rule[Any]:
         rule = _RULES.get(type(artifact.statement))
         if rule is None:
-            raise Rejected("R.order", f"a second {artifact.name}", where=artifact.name)
+            raise Rejected(
+                "R.order", "the election is artifact 0 and stands once", where=artifact.name
+            )
         return rule
 
 

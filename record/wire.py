@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import enum
 import unicodedata
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields, is_dataclass
-from functools import cache
 from typing import Annotated, Any, TypeVar, get_args, get_origin, get_type_hints
 
 from google.protobuf.message import Message
@@ -77,11 +76,13 @@ def _label(limit: int) -> Codec:
     return Codec(read, _unchanged)
 
 
-def _text(limit: int) -> Codec:
+def _text(limit: int, *, optional: bool = False) -> Codec:
+    low = 0 if optional else 1
+
     def read(text: Any, _: Group | None, path: str) -> str:
-        if 0 < len(text.encode()) <= limit:
+        if low <= len(text.encode()) <= limit:
             return str(text)
-        raise Malformed(path, f"has {len(text.encode())} bytes, not 1..{limit}")
+        raise Malformed(path, f"has {len(text.encode())} bytes, not {low}..{limit}")
 
     return Codec(read, _unchanged)
 
@@ -126,6 +127,7 @@ SmallCount = Annotated[int, _integer(0, MAX_INDEX)]
 Count = Annotated[int, _integer(0, 2**53)]
 Label = Annotated[str, _label(MAX_LABEL)]
 Text = Annotated[str, _text(MAX_TEXT)]
+OptionalText = Annotated[str, _text(MAX_TEXT, optional=True)]
 LargeBytes = Annotated[bytes, _bytes(15 * 2**20)]
 
 # Values of crypto/ know nothing of protobuf; their fields are declared here.
@@ -172,11 +174,20 @@ def write(value: Any, message: Message, group: Group | None) -> None:
         field.write(getattr(value, field.name), message, field.wire, group)
 
 
-@cache
+_PLANS: dict[type, tuple[_Field, ...]] = {}
+
+
 def _plan(cls: type) -> tuple[_Field, ...]:
+    if cls not in _PLANS:
+        _PLANS[cls] = tuple(_fields(cls))
+    return _PLANS[cls]
+
+
+def _fields(cls: Any) -> Iterator[_Field]:
     hints = _FOREIGN.get(cls) or get_type_hints(cls, include_extras=True)
     names = list(hints) if cls in _FOREIGN else [f.name for f in fields(cls)]
-    return tuple(_field(name, _WIRE_NAME.get((cls, name), name), hints[name]) for name in names)
+    for name in names:
+        yield _field(name, _WIRE_NAME.get((cls, name), name), hints[name])
 
 
 def _field(name: str, wire: str, hint: Any) -> _Field:

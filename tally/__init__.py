@@ -1,1 +1,9 @@
-"""The tally: combination of partial decryptions, counts and results."""
+"""The tally: from cast ballots to results.
+
+    tabulator   the server's engine: aggregates, combines, counts, opens challenged ballots
+    opening     a challenged ballot's nonces, from the trustees' shares of them
+    results     counts as tables, and compared with what was expected
+
+Nothing here is trusted: what the tabulator publishes carries the trustees' joint proofs,
+or the nonces that reproduce a ballot, and anybody can check it against the record.
+"""

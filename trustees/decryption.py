@@ -165,9 +165,7 @@ class Revealing:
             raise ValueError("the challenges of this session have been answered")
         return self._secret
 
-    def _check_commitments(
-        self, part: int, row: Mapping[int, Sequence[DecryptionShare]]
-    ) -> None:
+    def _check_commitments(self, part: int, row: Mapping[int, Sequence[DecryptionShare]]) -> None:
         session = self._session
         for j in session.trustees:
             hashes = self._commitments[j][part].commitments
@@ -214,9 +212,7 @@ class Answers:
         )
 
 
-def _check_complete(
-    session: Session, messages: Mapping[int, Sequence[_Part]], what: str
-) -> None:
+def _check_complete(session: Session, messages: Mapping[int, Sequence[_Part]], what: str) -> None:
     """Every part of everybody in U is there; sizes follow from the record's rules."""
     for j in session.trustees:
         parts = messages.get(j, ())

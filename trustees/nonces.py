@@ -10,7 +10,9 @@ derived. The session draws a key of 32 random bytes, and
 
 with n in 1 byte, the session's number in 4, the ciphertext's place x in 8 and
 
-    binding = SHA-256("sailau.v1.decryption-session" || 00 || H_E || i || session || U || all (indices, A, B))
+    binding = SHA-256("sailau.v1.decryption-session" || 00 || H_E || i || session || U || tallies)
+
+where U is its size and indices, and `tallies` the hash of every (A, B) with its indices.
 
 Why this is as good as fresh randomness. HMAC-SHA-256 under a random key is a
 pseudorandom function: nobody who lacks the key tells its values at distinct inputs from

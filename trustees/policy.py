@@ -11,7 +11,7 @@ can prevent it.
 | P.extension | a record that is not an extension of the last one it saw |
 | P.closed | a decryption before the polls have closed and all tallies are there |
 | P.quorum | a set U below the quorum, or without itself |
-| 9.A | tallies that are not the products of the cast ballots it has read |
+| 9.A, 9.B | tallies that are not the products of the cast ballots it has read |
 | P.other-tally | another tally than the one it has begun to decrypt |
 | P.verified | a record that the verifier does not pass |
 | P.challenged | the nonce of a ballot that is not challenged |
@@ -22,11 +22,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from crypto.errors import Rejected
 from crypto.group import mpz
 from crypto.secret_sharing import public_key_share
-from record.artifacts import DecryptionSession, Role
+from record.artifacts import Role
 from record.election import ElectionContext
 from record.rule import Read
 from record.state import Phase, State, Status
@@ -38,22 +39,37 @@ Verify = Callable[[], str | None]
 """Runs the verifier on the record as read: None, or why it does not pass."""
 
 
-def check_election(
-    context: ElectionContext, base_hash: bytes, administrator: bytes, i: int, public_key: bytes
-) -> None:
-    """Raise P.election unless this is the election of the invitation, with our own key.
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """What a trustee knows before it reads: from its invitation and its key store.
 
-    `base_hash` is H_B, `administrator` and `public_key` (our own) are Ed25519, 32 bytes.
+    `index` is i; `public_key` (our own) and `administrator_key` are Ed25519, 32 bytes;
+    `base_hash` is H_B.
     """
-    if context.base_hash != base_hash:
-        problem = "the record is of another election than the invitation (H_B differs)"
-    elif context.single_key(Role.ADMINISTRATOR).public_key != administrator:
-        problem = "the record is signed by another administrator than the invitation names"
-    elif context.trustee_key(i).public_key != public_key:
-        problem = f"trustee {i} of the election has another key than this key store"
-    else:
-        return
-    raise Rejected("P.election", problem, culprit="server", where="artifact 0")
+
+    index: int
+    public_key: bytes
+    base_hash: bytes
+    administrator_key: bytes
+
+    def check(self, context: ElectionContext) -> None:
+        """Raise P.election unless this is the election of the invitation, with our own key."""
+        if context.base_hash != self.base_hash:
+            problem = "the record is of another election than the invitation (H_B differs)"
+        elif context.single_key(Role.ADMINISTRATOR).public_key != self.administrator_key:
+            problem = "the record is signed by another administrator than the invitation names"
+        elif context.trustee_key(self.index).public_key != self.public_key:
+            problem = f"trustee {self.index} of the election has another key than this key store"
+        else:
+            return
+        raise Rejected("P.election", problem, culprit="server", where="artifact 0")
+
+
+def check_bound(bound: bytes | None, base_hash: bytes) -> None:
+    """Raise P.election if the key store takes part in another election already."""
+    if bound is not None and bound != base_hash:
+        problem = "this key store belongs to another election"
+        raise Rejected("P.election", problem, culprit="server", where="artifact 0")
 
 
 def extend(seen: Seen, artifact: bytes) -> Seen:
@@ -75,9 +91,12 @@ def check_extension(now: Seen, before: Seen) -> None:
         )
 
 
-def check_session(state: State, i: int, session: DecryptionSession) -> None:
-    """Raise P.closed or P.quorum for a session that should not be, or not with us."""
-    where = f"session {session.session}"
+def check_session(state: State, i: int, number: int, trustees: tuple[int, ...]) -> None:
+    """Raise P.closed or P.quorum for a session that should not be, or not with us.
+
+    `trustees` is U, `i` our index.
+    """
+    where = f"session {number}"
     if state.phase < Phase.TALLIED or state.close is None:
         raise Rejected(
             "P.closed",
@@ -85,15 +104,15 @@ def check_session(state: State, i: int, session: DecryptionSession) -> None:
             culprit="server",
             where=where,
         )
-    if len(set(session.trustees)) < state.context.quorum:
-        problem = f"{len(session.trustees)} trustees are fewer than {state.context.quorum}"
+    if len(set(trustees)) < state.context.quorum:
+        problem = f"{len(trustees)} trustees are fewer than {state.context.quorum}"
         raise Rejected("P.quorum", problem, culprit="server", where=where)
-    if i not in session.trustees:
+    if i not in trustees:
         raise Rejected("P.quorum", f"trustee {i} is not in it", culprit="server", where=where)
 
 
 def check_tallies(state: State, read: Read) -> None:
-    """Raise 9.A unless every encrypted tally is what we compute from the cast ballots."""
+    """Raise 9.A or 9.B unless every encrypted tally is what we compute from the cast ballots."""
     check_aggregates(state, read)
 
 

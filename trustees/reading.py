@@ -3,23 +3,26 @@
 Every artifact passes the transcript's rules and proofs before it means anything. How far
 the record was read is kept in the vault as a size and a running hash, so that the board
 cannot show another past later. What was proved before a restart is not proved again: up
-to the size that the vault knows, the artifacts are folded and hashed only, and nothing is
+to the size that the vault knows, artifacts are folded and hashed only, and nothing is
 said until the hash has come out the same.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterator
-from typing import Protocol
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from typing import Generic, Protocol, TypeVar, overload
 
-from crypto.errors import Rejected
+from crypto.errors import SailauError
 from record.artifacts import Artifact, parse_artifact
+from record.rule import Read
 from record.state import State
 from record.transcript import Transcript
 from trustees import policy
-from trustees.vault import Seen, Vault, seen_value
+from trustees.vault import ELECTION, Seen, Vault, seen_value
 
+M = TypeVar("M")
 _SAVE_EVERY = 256
 _PARSED = 64
 
@@ -31,7 +34,11 @@ class RecordCopy(Protocol):
         """Add an artifact at the end."""
         ...
 
-    def __getitem__(self, index: int) -> bytes:
+    def truncate(self, size: int) -> None:
+        """Forget everything but the first `size` artifacts."""
+        ...
+
+    def __getitem__(self, index: int, /) -> bytes:
         """The artifact at `index`."""
         ...
 
@@ -48,11 +55,27 @@ class Reader:
     """The transcript of what was read, and how far."""
 
     def __init__(self, vault: Vault, expected: policy.Expected, copy: RecordCopy) -> None:
+        """Begin with as much of `copy` as the vault has the hash of; drop the rest."""
         self._vault = vault
         self._expected = expected
         self._copy = copy
-        self._transcript: Transcript | None = None
         self._known = vault.seen()
+        self._begin()
+        if not self._replay():
+            self._begin()
+        copy.truncate(self.seen.size)
+
+    def _replay(self) -> bool:
+        """Whether the copy is what was seen. If not, the copy is damaged, not the board false."""
+        try:
+            for data in islice(self._copy, self._known.size):
+                self._take(data)
+        except SailauError:
+            return False
+        return self.caught_up
+
+    def _begin(self) -> None:
+        self._transcript: Transcript | None = None
         self._saved = self._known.size
         self._parsed: OrderedDict[int, Artifact] = OrderedDict()
         self.seen = Seen()
@@ -64,8 +87,13 @@ class Reader:
 
     @property
     def known_size(self) -> int:
-        """How much of the record was read in an earlier life."""
+        """How many artifacts were read in an earlier life."""
         return self._known.size
+
+    @property
+    def copy(self) -> RecordCopy:
+        """The bytes of what was read."""
+        return self._copy
 
     @property
     def transcript(self) -> Transcript:
@@ -81,20 +109,8 @@ class Reader:
 
     def take(self, data: bytes) -> None:
         """Check, prove and keep the next artifact; raises `Malformed` or `Rejected`."""
-        phase = self._transcript.phase if self._transcript else None
-        if self._transcript is None:
-            transcript = Transcript(parse_artifact(data, None))
-            self._expected.check(transcript.context)
-            self._check_bound(transcript.context.base_hash)
-            self._transcript = transcript
-        else:
-            self._append(self._transcript, data)
-        self.seen = policy.extend(self.seen, data)
+        self._take(data)
         self._copy.append(data)
-        policy.check_extension(self.seen, self._known)
-        changed = self._transcript.phase is not phase
-        if self.seen.size > self._saved and (changed or self._due_to_save()):
-            self._vault.save(self.value())
 
     def value(self) -> dict[str, bytes]:
         """For `Vault.save`: how far was read. Goes along with whatever else is saved."""
@@ -111,25 +127,55 @@ class Reader:
             self._parsed[index] = self.transcript.parse(self._copy[index])
         return self._parsed[index]
 
-    def _append(self, transcript: Transcript, data: bytes) -> None:
+    def _take(self, data: bytes) -> None:
+        phase = self._transcript.phase if self._transcript else None
+        if self._transcript is None:
+            self._transcript = self._first(data)
+        else:
+            self._next(self._transcript, data)
+        self.seen = policy.extend(self.seen, data)
+        policy.check_extension(self.seen, self._known)
+        fresh = self.seen.size - self._saved
+        if fresh >= _SAVE_EVERY or (fresh > 0 and self._transcript.phase is not phase):
+            self._vault.save(self.value())
+
+    def _first(self, data: bytes) -> Transcript:
+        transcript = Transcript(parse_artifact(data, None))
+        base_hash = transcript.context.base_hash
+        self._expected.check(transcript.context)
+        bound = self._vault.get(ELECTION)
+        policy.check_bound(bound, base_hash)
+        if bound is None:
+            self._vault.save({ELECTION: base_hash})
+        return transcript
+
+    def _next(self, transcript: Transcript, data: bytes) -> None:
         artifact = transcript.parse(data)
         transcript.check(artifact)
         if self.seen.size >= self._known.size:
             transcript.prove(artifact, self.read)
         transcript.take(artifact)
 
-    def _due_to_save(self) -> bool:
-        return self.seen.size - self._saved >= _SAVE_EVERY
 
-    def _check_bound(self, base_hash: bytes) -> None:
-        """A key store takes part in one election."""
-        bound = self._vault.get("trustee.election")
-        if bound is None:
-            self._vault.save({"trustee.election": base_hash})
-        elif bound != base_hash:
-            raise Rejected(
-                "P.election",
-                "this key store belongs to another election",
-                culprit="server",
-                where="artifact 0",
-            )
+class Posted(Sequence[M], Generic[M]):
+    """A trustee's parts of one round, read when they are asked for."""
+
+    def __init__(self, read: Read, indices: Sequence[int], kind: type[M]) -> None:
+        self._read = read
+        self._indices = tuple(indices)
+        self._kind = kind
+
+    def __len__(self) -> int:
+        return len(self._indices)
+
+    @overload
+    def __getitem__(self, n: int, /) -> M: ...
+    @overload
+    def __getitem__(self, n: slice, /) -> Sequence[M]: ...
+    def __getitem__(self, n: int | slice, /) -> M | Sequence[M]:
+        if isinstance(n, slice):
+            return Posted(self._read, self._indices[n], self._kind)
+        statement = self._read(self._indices[n]).statement
+        if not isinstance(statement, self._kind):
+            raise AssertionError("the rules of the record put only such messages here")
+        return statement

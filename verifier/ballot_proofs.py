@@ -11,18 +11,16 @@ from dataclasses import dataclass, field
 
 from gmpy2 import mpz
 
-from verifier.ballots import ballot_place, chosen_identifier_hash, contests_of
+from verifier.ballots import chosen_identifier_hash, contests_of
 from verifier.election import Election, check_signature
 from verifier.findings import Findings, Place
 from verifier.group import FixedBase, Group
 from verifier.hashing import index
-from verifier.manifest import Contest
+from verifier.manifest import Cell, Contest
 from verifier.proofs import in_range, knows_ballot_nonce
 from verifier.schema import pb
+from verifier.signers import speaker
 from verifier.wire import Reader, parse_artifact
-
-Cell = tuple[str, str]
-"""Labels of a unit and a contest."""
 
 Factors = list[tuple[mpz, mpz]]
 """For each option, the product of the alphas and that of the betas."""
@@ -48,8 +46,7 @@ class Outcome:
 def multiply(group: Group, total: Factors, factors: Factors) -> Factors:
     """Return the product of two rows of factors, option by option (eq. 79)."""
     return [
-        (a * x % group.p, b * y % group.p)
-        for (a, b), (x, y) in zip(total, factors, strict=True)
+        (a * x % group.p, b * y % group.p) for (a, b), (x, y) in zip(total, factors, strict=True)
     ]
 
 
@@ -59,6 +56,16 @@ class _Ballot:
 
     reader: Reader
     identifier_hash: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class _Range:
+    """A range proof to check under "6" or "7", its limit and what it is hashed with."""
+
+    verification: str
+    proof: pb.RangeProof
+    limit: int
+    context: bytes
 
 
 class BallotChecker:
@@ -84,7 +91,7 @@ class BallotChecker:
 
     def _check_ballot(self, artifact: pb.Artifact, work: Work, outcome: Outcome) -> None:
         ballot = artifact.ballot
-        place, culprit = ballot_place(work.number, ballot)
+        place, culprit = speaker(work.number, artifact)
         reader = Reader(self._group, outcome.findings, place, culprit)
         key = self._election.device_keys.get(ballot.device)
         if key is not None:
@@ -92,9 +99,10 @@ class BallotChecker:
         identifier = chosen_identifier_hash(self._group, self._extended, ballot)
         checked = _Ballot(reader, identifier)
         self._nonce(ballot.encrypted_nonce, checked)
+        of_style = self._manifest.styles.get(ballot.ballot_style, ())
         for contest, known in contests_of(self._manifest, ballot):
             factors = self._contest(contest, known, checked)
-            if work.is_cast:
+            if work.is_cast and known in of_style:
                 cell = (ballot.unit, known.label)
                 total = outcome.factors.get(cell)
                 outcome.factors[cell] = (
@@ -115,9 +123,7 @@ class BallotChecker:
         message = "the proof of the ballot nonce is wrong, or its C_0 is not in the group"
         reader.findings.check("R.nonce-proof", holds, reader.place, message, reader.culprit)
 
-    def _contest(
-        self, contest: pb.BallotContest, known: Contest, ballot: _Ballot
-    ) -> Factors:
+    def _contest(self, contest: pb.BallotContest, known: Contest, ballot: _Ballot) -> Factors:
         """Check a contest's selections and their sum; return (alpha, beta) of each."""
         reader = ballot.reader
         place = reader.place.at(contest=known.label)
@@ -195,16 +201,4 @@ class BallotChecker:
             responses,
         )
         message = f"the proof that the value is within 0..{claim.limit} is wrong"
-        reader.findings.check(
-            f"{claim.verification}.D", holds, place, message, reader.culprit
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class _Range:
-    """A range proof to check under "6" or "7", its limit and what it is hashed with."""
-
-    verification: str
-    proof: pb.RangeProof
-    limit: int
-    context: bytes
+        reader.findings.check(f"{claim.verification}.D", holds, place, message, reader.culprit)

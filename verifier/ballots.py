@@ -12,10 +12,10 @@ from collections import Counter
 from verifier.compact import DigestMap
 from verifier.devices import Devices
 from verifier.election import Election
-from verifier.findings import Findings, Place
+from verifier.findings import Findings
 from verifier.group import Group
 from verifier.hashing import HASH_WIDTH, confirmation_code, contest_hash, identifier_hash
-from verifier.manifest import Contest, Manifest
+from verifier.manifest import Cell, Contest, Manifest
 from verifier.schema import pb
 from verifier.wire import Reader
 
@@ -88,10 +88,10 @@ class Ballots:
         self._device = array("i")
         self.artifact = array("Q")
         self.status = array("B")
-        self.submitted_in: Counter[tuple[str, str]] = Counter()
-        """Ballots submitted by (unit, style)."""
-        self.cast_in: Counter[tuple[str, str]] = Counter()
-        """Ballots cast by (unit, style)."""
+        self.submitted_in: Counter[Cell] = Counter()
+        """Ballots submitted of a unit whose style has a contest."""
+        self.cast_in: Counter[Cell] = Counter()
+        """Ballots cast of a unit whose style has a contest."""
         self.challenges: dict[bytes, int] = {}
         """Code to artifact number of every challenged ballot, in the order of challenging."""
 
@@ -144,9 +144,7 @@ class Ballots:
         if identifier is not None:
             earlier = self._identifiers.add(identifier, reader.place.artifact or 0)
             message = f"artifact {earlier} has the same selection encryption identifier"
-            self._findings.check(
-                "5.A", earlier is None, reader.place, message, reader.culprit
-            )
+            self._findings.check("5.A", earlier is None, reader.place, message, reader.culprit)
         recorded = reader.hash(ballot.identifier_hash, "H_I")
         if recorded is not None:
             computed = identifier_hash(self._extended, ballot.identifier)
@@ -207,16 +205,21 @@ class Ballots:
         ordinal = len(self.status)
         known = {self._codes.add(code, ordinal) for code in dict.fromkeys(codes)}
         message = "another ballot has the same confirmation code"
-        self._findings.check(
-            "R.duplicate", known == {None}, reader.place, message, reader.culprit
-        )
+        self._findings.check("R.duplicate", known == {None}, reader.place, message, reader.culprit)
         self.status.append(LATE if late else SPOILED)
         self.artifact.append(reader.place.artifact or 0)
         self._unit.append(self._units.get(ballot.unit, -1))
         self._style.append(self._styles.get(ballot.ballot_style, -1))
         self._device.append(self._device_index.get(ballot.device, -1))
-        if not late and ballot.unit in self._units and ballot.ballot_style in self._styles:
-            self.submitted_in[ballot.unit, ballot.ballot_style] += 1
+        if not late:
+            self._count(self.submitted_in, ordinal)
+
+    def _count(self, cells: Counter[Cell], ordinal: int) -> None:
+        """Add a ballot to every cell it belongs to; none if its labels are unknown."""
+        unit, style = self._unit[ordinal], self._style[ordinal]
+        if unit >= 0 and style >= 0:
+            for contest in self._manifest.styles[self._style_labels[style]]:
+                cells[self._unit_labels[unit], contest.label] += 1
 
     # --- casting and challenging ----------------------------------------------------------
 
@@ -248,9 +251,8 @@ class Ballots:
         self.status[ordinal] = status
         if status == CHALLENGED:
             self.challenges[code] = self.artifact[ordinal]
-        unit, style = self._unit[ordinal], self._style[ordinal]
-        if status == CAST and unit >= 0 and style >= 0:
-            self.cast_in[self._unit_labels[unit], self._style_labels[style]] += 1
+        if status == CAST:
+            self._count(self.cast_in, ordinal)
 
     # --- counts ------------------------------------------------------------------------------
 
@@ -287,10 +289,3 @@ def _contest_misfit(contest: pb.BallotContest, known: Contest) -> str:
         if not len(proof.challenges) == len(proof.responses) == limit + 1:
             return "a proof has not one challenge and one response for each value in range"
     return ""
-
-
-def ballot_place(number: int, ballot: pb.Ballot) -> tuple[Place, str]:
-    """Return a ballot's place and the culprit of what is wrong with it."""
-    code = ballot.confirmation_code[:HASH_WIDTH].hex()
-    place = Place(artifact=number, device=ballot.device, ballot=code)
-    return place, f"device {ballot.device}"

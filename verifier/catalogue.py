@@ -110,14 +110,24 @@ _GROUPS: tuple[tuple[str, tuple[tuple[str, str, str, str], ...]], ...] = (
             ("R.device", "a device's opening statement fits the manifest", "record", _DEVICE),
             ("R.ballot", "style, unit, device and contests fit the manifest", "record", _DEVICE),
             ("R.cast", "each cast or challenge decides one ballot once", "record", _DEVICE),
-            ("R.device-close", "devices count right, or are missing for a reason", "record", _DEVICE),
+            (
+                "R.device-close",
+                "devices count right, or are missing for a reason",
+                "record",
+                _DEVICE,
+            ),
             ("R.polls-close", "the polls' counts; every device accounted for", "record", _ADMIN),
         ),
     ),
     (
         "9 Aggregation",
         (
-            ("R.tally-cells", "one tally for each unit and contest, right count", "record", _SERVER),
+            (
+                "R.tally-cells",
+                "one tally for each unit and contest, right count",
+                "record",
+                _SERVER,
+            ),
             ("9.A", "A is the product of the cast ballots' alphas", "V9, eq. 79", _SERVER),
             ("9.B", "B is the product of the cast ballots' betas", "V9, eq. 79", _SERVER),
             ("R.tally-membership", "A and B in the group", "V10", _SERVER),

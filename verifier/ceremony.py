@@ -54,6 +54,7 @@ class Ceremony:
     def trustee_keys(self, statement: pb.TrusteeKeys, reader: Reader) -> None:
         """Check 2.A, 2.B and 2.C of one trustee and keep its keys."""
         kappa = reader.element(statement.communication_key, "kappa")
+        self._members([kappa], "kappa", reader)
         kept = []
         for label, commitments, proof in (
             ("vote", statement.vote_commitments, statement.vote_proof),
@@ -67,27 +68,31 @@ class Ceremony:
             self._proof(statement.trustee, label, [*elements, kappa], proof, reader)
         self.keys[statement.trustee] = TrusteeKeys(kept[0], kept[1], kappa)
 
+    def _members(self, elements: Sequence[mpz], what: str, reader: Reader) -> bool:
+        """Check 2.A of some elements."""
+        message = f"{what} is not in the group"
+        outcomes = [
+            self._findings.check(
+                "2.A", self._group.is_member(x), reader.place, message, reader.culprit
+            )
+            for x in elements
+        ]
+        return all(outcomes)
+
     def _proof(
         self, trustee: int, label: str, publics: list[mpz], proof: pb.KeyProof, reader: Reader
     ) -> None:
         findings, place, culprit = self._findings, reader.place, reader.culprit
-        # kappa stands in both proofs; its membership is counted with the first.
-        elements = publics if label == "vote" else publics[:-1]
-        message = f"a {label} commitment or kappa is not in the group"
-        members = [
-            findings.check("2.A", self._group.is_member(x), place, message, culprit)
-            for x in elements
-        ]
+        members = self._members(publics[:-1], f"a {label} commitment", reader)
+        members = members and self._group.is_member(publics[-1])
         if len(proof.responses) != len(publics):
             reader.problem(f"the {label} proof has {len(proof.responses)} responses, not k + 1")
             return
         responses = reader.scalars(proof.responses, f"a response of the {label} proof")
         message = f"a response of the {label} proof is not below q"
-        ranges = [
-            findings.check("2.B", reader.in_q(v), place, message, culprit) for v in responses
-        ]
+        ranges = [findings.check("2.B", reader.in_q(v), place, message, culprit) for v in responses]
         challenge = reader.ranged_scalar(proof.challenge, f"the challenge of the {label} proof")
-        if challenge is None or not all(ranges) or not all(members):
+        if challenge is None or not all(ranges) or not members:
             return
         expected = keys_challenge(
             self._group,
@@ -153,8 +158,8 @@ class Ceremony:
 
     @property
     def refuted(self) -> bool:
-        """Whether V2 has failed, so that what follows from the keys proves nothing more."""
-        return self._findings.has_failed("2.A", "2.B", "2.C")
+        """Whether V2 has failed or keys are missing: then nothing more follows from them."""
+        return self._findings.has_failed("2.A", "2.B", "2.C") or not self._complete()
 
     def _complete(self) -> bool:
         keys = self.keys.values()
@@ -175,9 +180,7 @@ class Ceremony:
         elements += [x for key in keys for x in key.vote]
         elements += [x for key in keys for x in key.data]
         elements += [key.communication for key in keys]
-        return key_ceremony_hash(
-            self._election.base_hash, [self._encodable(x) for x in elements]
-        )
+        return key_ceremony_hash(self._election.base_hash, [self._encodable(x) for x in elements])
 
     def product(self, which: str, m: int) -> mpz:
         """Return the product over all trustees of K_i,m ("vote") or K-hat_i,m ("data")."""

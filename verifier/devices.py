@@ -72,7 +72,9 @@ class Devices:
         self._initial(chain, statement, reader)
 
     def _begin(self, chain: Chain, device: Device) -> None:
-        """Set the hashes as the manifest has them."""
+        """Set the hashes as the manifest has them, where nothing has set them before."""
+        if chain.information:
+            return
         chain.information = (device_information_hash(self._extended, device.information),)
         chain.last = self._initials(chain)
 
@@ -86,7 +88,7 @@ class Devices:
             holds = recorded == chain.information[0]
             self._findings.check("8.C", holds, reader.place, message, reader.culprit)
             chain.information = _distinct(chain.information[0], recorded)
-            chain.last = self._initials(chain)
+            chain.last = _distinct(*chain.last, *self._initials(chain))
 
     def _initial(self, chain: Chain, statement: pb.Device, reader: Reader) -> None:
         if not self._simple:
@@ -98,9 +100,10 @@ class Devices:
         if recorded and reader.hash(recorded, "H_0") is None:
             return
         message = "H_0 is not the hash (74) of the device's chain"
-        holds = recorded in chain.last
+        holds = recorded in self._initials(chain)
         self._findings.check("8.F", holds, reader.place, message, reader.culprit)
-        chain.last = _distinct(recorded, *chain.last)
+        if not holds:
+            chain.last = _distinct(recorded, *chain.last)
 
     # --- ballots -----------------------------------------------------------------------
 
@@ -109,8 +112,7 @@ class Devices:
         chain = self.chains.get(ballot.device)
         if chain is None:
             return (ballot.chaining_field,)
-        if not chain.information:
-            self._begin(chain, self._devices[ballot.device])
+        self._begin(chain, self._devices[ballot.device])
         prefix, hashes = (_SIMPLE, chain.last) if self._simple else (_NONE, chain.information)
         expected = tuple(prefix + h for h in hashes)
         recorded = reader.fixed(ballot.chaining_field, 36, "B_C")

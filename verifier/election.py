@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from verifier.findings import Findings, Place
@@ -32,6 +33,8 @@ class Election:
     server: bytes
     trustee_keys: dict[int, bytes]
     device_keys: dict[str, bytes]
+    unsettled: tuple[tuple[bytes, bytes], ...] = ()
+    """Other pairs (H_P, H_B) the record may work with, where artifact 0 cannot say."""
 
     @property
     def group(self) -> Group:
@@ -43,8 +46,9 @@ class _Hashes:
     """H_P and H_B: recorded, recomputed, and which of them the record works with.
 
     Later checks need one value. It is the recomputed one, as docs/record.md has it,
-    unless 1.E or 1.F has failed and only the recorded one makes the election's own
-    signature hold: then the failure is already named and need not spread.
+    unless 1.E or 1.F has failed and only the recorded one makes a signature hold, that
+    of artifact 0 or of the artifact after it: then the failure is named already and need
+    not spread to every signature of the record.
     """
 
     def __init__(self, group: Group, election: pb.Election) -> None:
@@ -55,9 +59,7 @@ class _Hashes:
         )
         n, k = election.trustees, election.quorum
         self.parameter = parameter_base_hash(*encoded, n, k)
-        self.parameter_as_recorded = parameter_base_hash(
-            election.p, election.q, election.g, n, k
-        )
+        self.parameter_as_recorded = parameter_base_hash(election.p, election.q, election.g, n, k)
         self.base = base_hash(self.parameter, election.manifest)
         self._election = election
 
@@ -81,20 +83,17 @@ class _Hashes:
     def _base_as_recorded(self) -> bytes:
         return base_hash(self._election.parameter_base_hash, self._election.manifest)
 
-    def chosen(self, artifact: pb.Artifact, key: bytes) -> tuple[bytes, bytes]:
-        """Return (H_P, H_B) for everything that follows."""
+    def pairs(self) -> list[tuple[bytes, bytes]]:
+        """Return (H_P, H_B) as they should be, then as the record may have them."""
         recorded = self._election.parameter_base_hash
         pairs = [
             (self.parameter, self.base),
             (recorded, self._base_as_recorded()),
             (self.parameter, self._election.base_hash),
+            (recorded, self._election.base_hash),
         ]
-        for parameter, base in pairs:
-            if len(parameter) == len(base) == len(self.base) and ed25519_holds(
-                key, artifact.signature, signed_message(base, artifact)
-            ):
-                return parameter, base
-        return pairs[0]
+        width = len(self.base)
+        return [pair for pair in dict.fromkeys(pairs) if len(pair[0]) == len(pair[1]) == width]
 
 
 def _parameters(election: pb.Election, expected: Parameters) -> Parameters:
@@ -194,7 +193,9 @@ def read_election(artifact: pb.Artifact, expected: Parameters, findings: Finding
     manifest = _check_manifest(reader, election.manifest)
     _check_role_keys(reader, election, manifest)
     administrator = _key_of(election, pb.ROLE_ADMINISTRATOR)
-    parameter_hash, base = hashes.chosen(artifact, administrator)
+    pairs = hashes.pairs()
+    chosen = working_pair(artifact, administrator, pairs)
+    parameter_hash, base = chosen or pairs[0]
     return Election(
         parameters=parameters,
         trustees=election.trustees,
@@ -207,14 +208,35 @@ def read_election(artifact: pb.Artifact, expected: Parameters, findings: Finding
         administrator=administrator,
         server=_key_of(election, pb.ROLE_SERVER),
         trustee_keys={
-            key.index: key.public_key
-            for key in election.role_keys
-            if key.role == pb.ROLE_TRUSTEE
+            key.index: key.public_key for key in election.role_keys if key.role == pb.ROLE_TRUSTEE
         },
         device_keys={
             key.name: key.public_key for key in election.role_keys if key.role == pb.ROLE_DEVICE
         },
+        unsettled=() if chosen else tuple(pairs),
     )
+
+
+def working_pair(
+    artifact: pb.Artifact, key: bytes, pairs: Sequence[tuple[bytes, bytes]]
+) -> tuple[bytes, bytes] | None:
+    """Return the first (H_P, H_B) under which an artifact's signature holds, or None."""
+    return next(
+        (
+            pair
+            for pair in pairs
+            if ed25519_holds(key, artifact.signature, signed_message(pair[1], artifact))
+        ),
+        None,
+    )
+
+
+def settle(election: Election, artifact: pb.Artifact, key: bytes) -> Election:
+    """Let the artifact after an unsigned artifact 0 show which H_P and H_B are in use."""
+    pair = working_pair(artifact, key, election.unsettled) if election.unsettled else None
+    if pair is None:
+        return replace(election, unsettled=())
+    return replace(election, parameter_hash=pair[0], base_hash=pair[1], unsettled=())
 
 
 def without_file(election: Election) -> Election:
@@ -222,9 +244,7 @@ def without_file(election: Election) -> Election:
     return replace(election, manifest_file=b"")
 
 
-def check_signature(
-    election: Election, artifact: pb.Artifact, key: bytes, reader: Reader
-) -> None:
+def check_signature(election: Election, artifact: pb.Artifact, key: bytes, reader: Reader) -> None:
     """Check an artifact's signature under its role's key (R.signature)."""
     message = signed_message(election.base_hash, artifact)
     holds = ed25519_holds(key, artifact.signature, message)

@@ -16,6 +16,12 @@ from typing import Any
 
 FORMAT = "sailau-manifest/1"
 MAX_LIMIT = 1000
+MAX_CELLS = 1 << 20
+"""Tallies, one for each unit and contest; a bound on what a hostile manifest can ask for."""
+
+Cell = tuple[str, str]
+"""Labels of a unit and a contest."""
+
 _LANGUAGES = ("kk", "ru", "en")
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
@@ -58,14 +64,16 @@ class Manifest:
         """Find a contest by label."""
         return next((contest for contest in self.contests if contest.label == label), None)
 
-    def cells(self) -> tuple[tuple[str, Contest], ...]:
+    def cells(self) -> dict[Cell, Contest]:
         """Return what is tallied: every unit with every contest on one of its styles."""
-        return tuple(
-            (unit, contest)
-            for unit, styles in self.units.items()
-            for contest in self.contests
-            if any(contest in self.styles.get(style, ()) for style in styles)
-        )
+        cells: dict[Cell, Contest] = {}
+        for unit, styles in self.units.items():
+            contests = {c.index: c for style in styles for c in self.styles.get(style, ())}
+            for i in sorted(contests):
+                cells[unit, contests[i].label] = contests[i]
+            if len(cells) > MAX_CELLS:
+                raise _Shape(f"there are more than {MAX_CELLS} tallies to make")
+        return cells
 
 
 class _Shape(Exception):
@@ -219,8 +227,8 @@ def _styles(
         path = f"ballot_styles[{i}]"
         item = rules.members(raw, path, ("label", "name", "contests"))
         _texts(rules, item["name"], f"{path}.name", languages)
-        named = rules.labels(item["contests"], f"{path}.contests")
-        for label in named:
+        named = set(rules.labels(item["contests"], f"{path}.contests"))
+        for label in sorted(named):
             rules.require(label in known, path, f"there is no contest {label!r}")
         labels.append(rules.label(item["label"], f"{path}.label"))
         styles[labels[-1]] = tuple(contest for contest in contests if contest.label in named)
@@ -236,7 +244,7 @@ def _units(
     labels = []
     for i, raw in enumerate(rules.items(value, "units")):
         path = f"units[{i}]"
-        names = ("label", "name", "parent")
+        names: tuple[str, ...] = ("label", "name", "parent")
         if isinstance(raw, dict) and "ballot_styles" in raw:
             names += ("ballot_styles",)
         item = rules.members(raw, path, names)
@@ -264,13 +272,15 @@ def _tree(rules: _Rules, units: dict[str, tuple[str, ...]], parents: dict[str, s
         if label in inner:
             rules.require(not styles, "units", f"{label!r} has children and ballot styles")
         else:
-            rules.require(bool(styles), "units", f"{label!r} has neither children nor ballot styles")
+            rules.require(
+                bool(styles), "units", f"{label!r} has neither children nor ballot styles"
+            )
     safe: set[str] = set()
     for label in units:
-        path = []
+        path: set[str] = set()
         here: str | None = label
         while here is not None and here not in safe and here not in path:
-            path.append(here)
+            path.add(here)
             here = parents.get(here)
         if here in path:
             rules.broken("units", f"the parents of {here!r} form a cycle")
@@ -278,9 +288,7 @@ def _tree(rules: _Rules, units: dict[str, tuple[str, ...]], parents: dict[str, s
         safe.update(path)
 
 
-def _devices(
-    rules: _Rules, value: Any, units: dict[str, tuple[str, ...]]
-) -> dict[str, Device]:
+def _devices(rules: _Rules, value: Any, units: dict[str, tuple[str, ...]]) -> dict[str, Device]:
     devices: dict[str, Device] = {}
     labels = []
     for i, raw in enumerate(rules.items(value, "devices")):
@@ -292,6 +300,7 @@ def _devices(
         for unit in served:
             rules.require(unit in units, path, f"there is no unit {unit!r}")
         information = rules.text(item["information"], f"{path}.information")
+        rules.require(1 <= len(information) <= 500, path, "information is not 1 to 500 characters")
         devices[label] = Device(label, information, frozenset(served))
     rules.unique(labels, "devices")
     return devices
@@ -327,7 +336,7 @@ def _build(rules: _Rules, data: bytes) -> Manifest:
     rules.unique([contest.label for contest in contests], "contests")
     styles = _styles(rules, top["ballot_styles"], contests, languages)
     units = _units(rules, top["units"], styles, languages)
-    return Manifest(
+    manifest = Manifest(
         label=rules.label(top["label"], "label"),
         name=name,
         chaining="none" if top["chaining"] == "none" else "simple",
@@ -336,6 +345,8 @@ def _build(rules: _Rules, data: bytes) -> Manifest:
         units=units,
         devices=_devices(rules, top["devices"], units),
     )
+    manifest.cells()
+    return manifest
 
 
 def parse_manifest(data: bytes) -> tuple[Manifest | None, tuple[str, ...]]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
+
     from sailau.v1 import record_pb2 as pb
 
     Statement = Message
@@ -37,8 +38,7 @@ else:
 __all__ = ["KINDS", "NUMBERS", "Statement", "pb"]
 
 NUMBERS: dict[str, int] = {
-    field.name: field.number
-    for field in pb.Artifact.DESCRIPTOR.oneofs_by_name["statement"].fields
+    field.name: field.number for field in pb.Artifact.DESCRIPTOR.oneofs_by_name["statement"].fields
 }
 """Field number of each kind of statement: what `Entry.kind` holds."""
 

@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from google.protobuf.message import DecodeError
 from gmpy2 import mpz
+from google.protobuf.message import DecodeError
 
 from verifier.findings import Findings, Place
 from verifier.group import Group
@@ -36,7 +36,7 @@ def parse_artifact(data: bytes) -> tuple[pb.Artifact | None, str]:
     kind = artifact.WhichOneof("statement")
     if kind is None:
         return None, "it makes no statement"
-    artifact.DiscardUnknownFields()  # type: ignore[no-untyped-call]
+    artifact.DiscardUnknownFields()
     if artifact.SerializeToString(deterministic=True) != data:
         return artifact, "it is not in the one valid encoding: fields ascending, nothing unknown"
     if kind == "ballot" and len(data) > MAX_BALLOT:

@@ -157,7 +157,9 @@ class DemoElection:
 
     def _ceremony(self) -> None:
         server = self.children.start(
-            "server", "serve", "--home", self.work / "election/server", *self._key("server")
+            "server",
+            *("serve", "--home", self.work / "election/server", "--bind", "127.0.0.1"),
+            *self._key("server"),
         )
         self.children.until(lambda: server.lines() > 0, "the server's start", 60)
         for i in range(1, len(TRUSTEES) + 1):

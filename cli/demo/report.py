@@ -23,13 +23,7 @@ def summary(outcome: Outcome) -> dict[str, Any]:
         "election": outcome.manifest.label,
         "seed": outcome.seed,
         "agreed": agreed(outcome),
-        "ballots": {
-            "submitted": len(outcome.voters),
-            **{
-                status: sum(u[status] for u in units)
-                for status in ("cast", "challenged", "spoiled")
-            },
-        },
+        "ballots": outcome.verdict["counts"]["ballots"],
         "units": units,
         "totals": [_totals(outcome)],
         "audited": outcome.audited,
@@ -55,6 +49,7 @@ def agreed(outcome: Outcome) -> bool:
         and outcome.audited == sum(v.then == "challenge" for v in outcome.voters)
         and outcome.looked_up.get("status") in ("cast", "challenged", "spoiled")
         and outcome.verdict.get("verdict") == VERIFIED
+        and outcome.verdict["counts"]["ballots"] == _ballots(outcome)
         and outcome.altered.get("exit_code") == REFUTED
     )
 
@@ -103,7 +98,8 @@ def _show_checks(outcome: Outcome, data: dict[str, Any]) -> None:
     failed = ", ".join(altered["failed_checks"]) or "nothing"
     say(f"With one bit flipped ({altered['byte']}): {str(altered['verdict']).upper()}, by {failed}")
     for failure in outcome.altered.get("failures", [])[:3]:
-        say(f"    {failure.get('id')} at {failure.get('place')}: {failure.get('message')}")
+        place = ", ".join(f"{name} {value}" for name, value in failure["place"].items())
+        say(f"    {failure['check']} at {place}: {failure['message']} ({failure['culprit']})")
     times = Table("step", "seconds", box=None)
     for name, seconds in outcome.seconds.items():
         times.add_row(name, f"{seconds:.1f}")
@@ -135,6 +131,16 @@ def _totals(outcome: Outcome) -> dict[str, Any]:
     }
 
 
+def _ballots(outcome: Outcome) -> dict[str, int]:
+    """What the verifier has to count."""
+    units = [u.label for u in outcome.manifest.units if u.takes_ballots]
+    counts = [actions(outcome.voters, u) for u in units]
+    return {
+        "submitted": len(outcome.voters),
+        **{s: sum(c[s] for c in counts) for s in ("cast", "challenged", "spoiled")},
+    }
+
+
 def _tally(outcome: Outcome, unit: str) -> dict[str, Any]:
     tallies: list[dict[str, Any]] = outcome.decrypted["units"]
     return next(t for t in tallies if t["unit"] == unit and t["contest"] == CONTEST)
@@ -153,4 +159,4 @@ def _options(tally: dict[str, Any]) -> dict[str, int]:
 
 
 def _failed(report: dict[str, Any]) -> list[str]:
-    return sorted({f["id"] for f in report.get("failures", [])})
+    return sorted({f["check"] for f in report.get("failures", [])})

@@ -1,0 +1,365 @@
+"""The board, the ballot box and the administration, called from elsewhere.
+
+Clients believe nothing they can check. They call again while the server cannot be
+reached where the call allows it, and raise `SailauError`s: those of the server
+(`rpc.errors.explain`), and Rejected (R.answer, R.receipt) for an answer that is wrong.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+from pathlib import Path
+from typing import Any, TypeVar
+
+import grpc
+
+from ballotbox.receipts import Receipt, ReceiptKind, parse_receipt, verify_receipt
+from crypto.errors import Malformed, Rejected
+from record.archive import ArchiveWriter
+from record.artifacts import Artifact, Ballot, parse_artifact
+from record.checkpoint import Checkpoint, VerifierKey, verify_checkpoint
+from record.election import ElectionContext
+from record.state import Phase
+from record.transcript import Transcript
+from rpc.errors import AlreadyDone, Unavailable, explain, explained
+from rpc.retry import retrying
+from sailau.v1 import (
+    administration_pb2,
+    administration_pb2_grpc,
+    ballot_box_pb2,
+    ballot_box_pb2_grpc,
+    bulletin_board_pb2,
+    bulletin_board_pb2_grpc,
+)
+
+DEADLINE = 60.0
+FIRST_PAUSE = 0.2
+LAST_PAUSE = 5.0
+ANSWER = "R.answer"
+
+T = TypeVar("T")
+
+
+class BallotStatus(IntEnum):
+    """What became of a ballot, as in bulletin_board.proto."""
+
+    SUBMITTED = 1
+    CAST = 2
+    CHALLENGED = 3
+    SPOILED = 4
+
+
+@dataclass(frozen=True, slots=True)
+class FoundBallot:
+    """A ballot by its code. `decision_index` is None if it was not decided."""
+
+    status: BallotStatus
+    ballot_index: int
+    decision_index: int | None
+    artifact: Artifact
+    ballot: Ballot
+
+
+@dataclass(frozen=True, slots=True)
+class ElectionStatus:
+    """What the server says about the election; the record is what counts."""
+
+    phase: Phase
+    size: int
+    submitted: int
+    cast: int
+    challenged: int
+    open_devices: tuple[str, ...]
+    unaccounted_devices: tuple[str, ...]
+    trustees_done: tuple[int, ...]
+    trustees_present: tuple[int, ...]
+    session: int
+    session_trustees: tuple[int, ...]
+    notices: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """A ballot is cast or challenged, by the artifact at `index`.
+
+    `receipt` is None if the server's first answer was lost: the decision stands in
+    the record, and a receipt is given once.
+    """
+
+    index: int
+    receipt: Receipt | None
+
+
+class BoardClient:
+    """Reads the board, from either listener. `deadline` is in seconds, for each call."""
+
+    def __init__(self, channel: grpc.Channel, *, deadline: float = DEADLINE) -> None:
+        self._stub = bulletin_board_pb2_grpc.BulletinBoardServiceStub(channel)
+        self._deadline = deadline
+
+    def read(self, first: int = 0, limit: int = 0) -> Iterator[bytes]:
+        """Artifacts from `first` on, all there are or `limit`: bytes, unchecked."""
+        for _, data in ArtifactStream(self._stub, first, self._deadline, limit=limit):
+            yield data
+
+    def follow(self, first: int = 0) -> ArtifactStream:
+        """Artifacts with their indices from `first` on, and then each new one as it comes."""
+        return ArtifactStream(self._stub, first, self._deadline, follow=True)
+
+    def transcript(self) -> Transcript:
+        """The record so far, its order and signatures checked; proofs are not."""
+        artifacts = self.read()
+        transcript = Transcript(parse_artifact(next(artifacts), None))
+        for data in artifacts:
+            transcript.append(transcript.parse(data))
+        return transcript
+
+    def look_up(self, context: ElectionContext, code: bytes) -> FoundBallot:
+        """The ballot with this confirmation code (32 bytes). Raises NotFound."""
+        request = bulletin_board_pb2.LookUpCodeRequest(confirmation_code=code)
+        response = self._call(self._stub.LookUpCode, request)
+        artifact = parse_artifact(response.artifact, context.group)
+        ballot = artifact.statement
+        if not isinstance(ballot, Ballot) or ballot.confirmation_code != code:
+            raise Rejected(ANSWER, "the server sent another ballot", culprit="server")
+        try:
+            status = BallotStatus(response.status)
+        except ValueError:
+            raise Malformed("status", f"is {response.status}, which is none") from None
+        decision = response.decision_index or None
+        return FoundBallot(status, response.ballot_index, decision, artifact, ballot)
+
+    def checkpoint(self, key: VerifierKey) -> tuple[bytes, Checkpoint]:
+        """The signed note and what it says. Raises NotFound before the polls have closed."""
+        request = bulletin_board_pb2.GetCheckpointRequest()
+        note = self._call(self._stub.GetCheckpoint, request).checkpoint
+        return note, verify_checkpoint(note, key)
+
+    def export(self, key: VerifierKey, directory: Path | str) -> Checkpoint:
+        """Write the published record that the newest checkpoint covers into a directory.
+
+        Raises Rejected (R.append-only, R.answer) if what was sent is not what was signed
+        or contradicts what the directory holds.
+        """
+        note, checkpoint = self.checkpoint(key)
+        artifacts = self.read(0, checkpoint.size)
+
+        def sign(made: Checkpoint) -> bytes:
+            if made != checkpoint:
+                raise Rejected(ANSWER, "the artifacts are not those of the checkpoint")
+            return note
+
+        return ArchiveWriter(directory, key).write(artifacts, sign)
+
+    def status(self) -> ElectionStatus:
+        """Where the election stands."""
+        r = self._call(self._stub.GetStatus, bulletin_board_pb2.GetStatusRequest())
+        try:
+            phase = Phase(r.phase)
+        except ValueError:
+            raise Malformed("phase", f"is {r.phase}, which is none") from None
+        return ElectionStatus(
+            phase=phase,
+            size=r.size,
+            submitted=r.submitted,
+            cast=r.cast,
+            challenged=r.challenged,
+            open_devices=tuple(r.open_devices),
+            unaccounted_devices=tuple(r.unaccounted_devices),
+            trustees_done=tuple(r.trustees_done),
+            trustees_present=tuple(r.trustees_present),
+            session=r.session,
+            session_trustees=tuple(r.session_trustees),
+            notices=tuple(r.notices),
+        )
+
+    def _call(self, method: Callable[..., T], request: Any) -> T:
+        return retrying(lambda left: method(request, timeout=left), deadline=self._deadline)
+
+
+class ArtifactStream:
+    """Pairs of index and artifact bytes, in order and without a gap; to be iterated once.
+
+    Goes on where it was when the connection is lost. Raises Unavailable if the server
+    cannot be reached for `deadline` seconds. `cancel`, from any thread, ends it.
+    """
+
+    def __init__(
+        self,
+        stub: bulletin_board_pb2_grpc.BulletinBoardServiceStub,
+        first: int,
+        deadline: float,
+        *,
+        limit: int = 0,
+        follow: bool = False,
+    ) -> None:
+        self._stub = stub
+        self._next = first
+        self._end = first + limit if limit else None
+        self._follow = follow
+        self._deadline = deadline
+        self._stop = threading.Event()
+        self._call: Any = None
+
+    def cancel(self) -> None:
+        """Let the iteration end, also one that waits."""
+        self._stop.set()
+        if self._call is not None:
+            self._call.cancel()
+
+    def __iter__(self) -> Iterator[tuple[int, bytes]]:
+        lost_since: float | None = None
+        pause = FIRST_PAUSE
+        while not self._stop.is_set() and self._next != self._end:
+            try:
+                for item in self._connected():
+                    lost_since, pause = None, FIRST_PAUSE
+                    yield item
+                if not self._follow:
+                    return
+            except grpc.RpcError as error:
+                known = explain(error)
+                if self._stop.is_set():
+                    return
+                lost_since = lost_since or time.monotonic()
+                lost_for = time.monotonic() - lost_since
+                if not isinstance(known, Unavailable) or lost_for + pause > self._deadline:
+                    raise known from error
+                self._stop.wait(pause)
+                pause = min(2 * pause, LAST_PAUSE)
+            finally:
+                if self._call is not None:
+                    self._call.cancel()
+
+    def _connected(self) -> Iterator[tuple[int, bytes]]:
+        request = bulletin_board_pb2.ReadArtifactsRequest(
+            first=self._next,
+            limit=0 if self._end is None else self._end - self._next,
+            follow=self._follow,
+        )
+        self._call = self._stub.ReadArtifacts(request)
+        if self._stop.is_set():
+            return
+        for response in self._call:
+            if response.index != self._next or self._next == self._end:
+                raise Rejected(
+                    ANSWER,
+                    f"the server sent artifact {response.index} instead of {self._next}",
+                    culprit="server",
+                )
+            self._next += 1
+            yield response.index, response.artifact
+
+
+class DeviceClient:
+    """Sends a device's artifacts. Each call may be made again with the same bytes."""
+
+    def __init__(
+        self, channel: grpc.Channel, context: ElectionContext, *, deadline: float = DEADLINE
+    ) -> None:
+        """`channel` is one to the roles' listener, with the device's certificate."""
+        self._stub = ballot_box_pb2_grpc.BallotBoxServiceStub(channel)
+        self._board = BoardClient(channel, deadline=deadline)
+        self._context = context
+        self._deadline = deadline
+
+    def register(self, artifact: bytes) -> int:
+        """Begin the chain; returns the index in the record."""
+        request = ballot_box_pb2.RegisterDeviceRequest(artifact=artifact)
+        return int(self._call(self._stub.RegisterDevice, request).index)
+
+    def submit(self, artifact: bytes) -> Receipt:
+        """Submit a ballot; returns the voter's first receipt, checked."""
+        ballot = parse_artifact(artifact, self._context.group).statement
+        if not isinstance(ballot, Ballot):
+            raise Malformed("artifact", "is not a ballot")
+        response = self._call(self._stub.Submit, ballot_box_pb2.SubmitRequest(artifact=artifact))
+        code = ballot.confirmation_code
+        return self._receipt(response.receipt, ReceiptKind.SUBMITTED, code, artifact)
+
+    def cast(self, code: bytes, artifact: bytes) -> Decided:
+        """Cast the ballot with this code; raises AlreadyDone if it is decided otherwise."""
+        request = ballot_box_pb2.CastRequest(artifact=artifact)
+        return self._decide(self._stub.Cast, request, ReceiptKind.CAST, code, artifact)
+
+    def challenge(self, code: bytes, artifact: bytes) -> Decided:
+        """Challenge the ballot with this code; raises AlreadyDone as `cast` does."""
+        request = ballot_box_pb2.ChallengeRequest(artifact=artifact)
+        kind = ReceiptKind.CHALLENGED
+        return self._decide(self._stub.Challenge, request, kind, code, artifact)
+
+    def close(self, artifact: bytes) -> int:
+        """End the chain; returns the index in the record."""
+        request = ballot_box_pb2.CloseDeviceRequest(artifact=artifact)
+        return int(self._call(self._stub.CloseDevice, request).index)
+
+    def _decide(
+        self,
+        method: Callable[..., Any],
+        request: Any,
+        kind: ReceiptKind,
+        code: bytes,
+        artifact: bytes,
+    ) -> Decided:
+        try:
+            response = self._call(method, request)
+        except AlreadyDone:
+            # Perhaps by ourselves: the answer to an earlier attempt was lost.
+            found = self._board.look_up(self._context, code)
+            if found.decision_index is None:
+                raise
+            if list(self._board.read(found.decision_index, 1)) != [artifact]:
+                raise
+            return Decided(found.decision_index, None)
+        receipt = self._receipt(response.receipt, kind, code, artifact)
+        return Decided(receipt.index, receipt)
+
+    def _receipt(
+        self,
+        message: ballot_box_pb2.Receipt,
+        kind: ReceiptKind,
+        code: bytes,
+        artifact: bytes,
+    ) -> Receipt:
+        receipt = parse_receipt(message)
+        verify_receipt(self._context, receipt)
+        sha256 = hashlib.sha256(artifact).digest()
+        said = receipt.kind, receipt.confirmation_code, receipt.artifact_sha256
+        if said != (kind, code, sha256):
+            raise Rejected("R.receipt", "the receipt is for something else", culprit="server")
+        return receipt
+
+    def _call(self, method: Callable[..., T], request: Any) -> T:
+        return retrying(lambda left: method(request, timeout=left), deadline=self._deadline)
+
+
+class AdministrationClient:
+    """Moves the election on, with the administrator's certificate."""
+
+    def __init__(self, channel: grpc.Channel, *, deadline: float = DEADLINE) -> None:
+        """`channel` is one to the roles' listener."""
+        self._stub = administration_pb2_grpc.AdministrationServiceStub(channel)
+        self._deadline = deadline
+
+    def publish(self, artifact: bytes) -> int:
+        """Put an administrator's artifact on the record; returns its index."""
+        request = administration_pb2.PublishRequest(artifact=artifact)
+        return int(self._call(self._stub.Publish, request).index)
+
+    def start_decryption(self, trustees: Sequence[int] = ()) -> tuple[int, tuple[int, ...]]:
+        """Begin a session with these trustees, or all present; returns its number and U.
+
+        Not made again when the answer is lost: that would begin another session.
+        """
+        request = administration_pb2.StartDecryptionRequest(trustees=trustees)
+        with explained():
+            response = self._stub.StartDecryption(request, timeout=self._deadline)
+        return response.session, tuple(response.trustees)
+
+    def _call(self, method: Callable[..., T], request: Any) -> T:
+        return retrying(lambda left: method(request, timeout=left), deadline=self._deadline)

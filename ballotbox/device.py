@@ -1,0 +1,381 @@
+"""The voting device: it encrypts ballots and keeps their chain. No input, no output.
+
+    ballot, secrets = encrypt_ballot(context, keys, "box-1", "unit-4", "full",
+                                     {"president": {"abai": 1}}, chaining_field)
+
+`encrypt_ballot` is one ballot; `DeviceMachine` is a device from its first statement to
+its last. Choices are in memory here and, encrypted, in the journal until the voter has
+decided. They are never in an error, a log or a repr.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets as randomness
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Self
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from ballotbox.challenges import ChallengeFile, make_challenge_file
+from ballotbox.journal import Journal, Kind, Outgoing
+from crypto import range_proof, sealing
+from crypto.elgamal import PublicKey, accumulate, encrypt
+from crypto.errors import Malformed, Rejected
+from crypto.group import mpz
+from crypto.hashing import index_bytes
+from record.artifacts import (
+    Artifact,
+    Ballot,
+    BallotContest,
+    Cast,
+    Challenge,
+    Device,
+    DeviceClose,
+    Role,
+    Selection,
+    Statement,
+    parse_artifact,
+    sign_statement,
+)
+from record.ballot_hashes import (
+    Chain,
+    confirmation_code,
+    contest_hash,
+    identifier_hash,
+    information_hash,
+    selection_nonce,
+)
+from record.election import ElectionContext, ElectionKeys
+from record.manifest import BallotStyle, Chaining, Contest, Manifest
+
+Selections = Mapping[str, Mapping[str, int]]
+"""What a voter chose: contest label to option label to value; what is absent is 0."""
+
+NONCE_WIDTH = 32
+IDENTIFIER_WIDTH = 32
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class BallotSecrets:
+    """What only the device knows of a ballot: xi_B (32 bytes) and the values.
+
+    `selections` has the values by contest of the ballot style and by option, in the
+    order of the manifest.
+    """
+
+    ballot_nonce: bytes
+    selections: tuple[tuple[int, ...], ...]
+
+    def __repr__(self) -> str:
+        return "BallotSecrets(<redacted>)"
+
+    def to_bytes(self) -> bytes:
+        """For the journal, which encrypts it."""
+        return json.dumps([self.ballot_nonce.hex(), self.selections]).encode()
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Self:
+        """What `to_bytes` made of it."""
+        nonce, selections = json.loads(data)
+        return cls(bytes.fromhex(nonce), tuple(tuple(values) for values in selections))
+
+
+# --- one ballot
+
+
+def encrypt_ballot(
+    context: ElectionContext,
+    keys: ElectionKeys,
+    device: str,
+    unit: str,
+    style: str,
+    selections: Selections,
+    chaining_field: bytes,
+) -> tuple[Ballot, BallotSecrets]:
+    """Encrypt a ballot and prove that it is well-formed (spec 3.3, 3.4).
+
+    `device`, `unit` and `style` are labels, `chaining_field` is B_C (36 bytes). Raises
+    Malformed with the path of what is wrong with the arguments; it never quotes a value.
+    """
+    ballot_style = _check_place(context.manifest, device, unit, style)
+    values = _check_selections(ballot_style, selections)
+    identifier = randomness.token_bytes(IDENTIFIER_WIDTH)
+    ballot_nonce = randomness.token_bytes(NONCE_WIDTH)
+    h_i = identifier_hash(keys.extended_base_hash, identifier)
+    contests = tuple(
+        _encrypt_contest(keys.vote_key, h_i, contest, contest_values, ballot_nonce)
+        for contest, contest_values in zip(ballot_style.contests, values, strict=True)
+    )
+    ballot = Ballot(
+        device=device,
+        ballot_style=style,
+        unit=unit,
+        identifier=identifier,
+        identifier_hash=h_i,
+        contests=contests,
+        encrypted_nonce=sealing.seal_nonce(keys.data_key, h_i, ballot_nonce),
+        chaining_field=chaining_field,
+        confirmation_code=confirmation_code(
+            h_i, [c.contest_hash for c in contests], chaining_field
+        ),
+    )
+    return ballot, BallotSecrets(ballot_nonce, values)
+
+
+def _encrypt_contest(
+    key: PublicKey, h_i: bytes, contest: Contest, values: Sequence[int], ballot_nonce: bytes
+) -> BallotContest:
+    group, i = key.group, contest.index
+    nonces = [
+        selection_nonce(group, h_i, i, option.index, ballot_nonce) for option in contest.options
+    ]
+    selections = tuple(
+        _encrypt_selection(key, h_i, contest, option.index, value, nonce)
+        for option, value, nonce in zip(contest.options, values, nonces, strict=True)
+    )
+    ciphertexts = [s.ciphertext for s in selections]
+    limit_proof = range_proof.prove(
+        key,
+        accumulate(group, ciphertexts),
+        sum(nonces, mpz(0)) % group.q,
+        sum(values),
+        contest.selection_limit,
+        h_i,
+        index_bytes(i),
+    )
+    return BallotContest(i, selections, limit_proof, contest_hash(group, h_i, i, ciphertexts))
+
+
+def _encrypt_selection(
+    key: PublicKey, h_i: bytes, contest: Contest, option: int, value: int, nonce: mpz
+) -> Selection:
+    ciphertext = encrypt(key, value, nonce)
+    proof = range_proof.prove(
+        key,
+        ciphertext,
+        nonce,
+        value,
+        contest.option_limit,
+        h_i,
+        index_bytes(contest.index) + index_bytes(option),
+    )
+    return Selection(ciphertext.alpha, ciphertext.beta, proof)
+
+
+def _check_place(manifest: Manifest, device: str, unit: str, style: str) -> BallotStyle:
+    ballot_style = manifest.style(style)
+    if unit not in manifest.device(device).units:
+        manifest.unit(unit)
+        raise Malformed("unit", f"the device {device!r} does not serve {unit!r}")
+    if style not in manifest.unit(unit).ballot_styles:
+        raise Malformed("ballot_style", f"the unit {unit!r} has no ballot style {style!r}")
+    return ballot_style
+
+
+def _check_selections(style: BallotStyle, selections: Selections) -> tuple[tuple[int, ...], ...]:
+    contests = {contest.label for contest in style.contests}
+    for label in selections:
+        if label not in contests:
+            raise Malformed(
+                f"selections[{label!r}]", f"the ballot style {style.label!r} has no such contest"
+            )
+    return tuple(_check_contest(c, selections.get(c.label, {})) for c in style.contests)
+
+
+def _check_contest(contest: Contest, chosen: Mapping[str, int]) -> tuple[int, ...]:
+    path = f"selections[{contest.label!r}]"
+    options = {option.label for option in contest.options}
+    for label, value in chosen.items():
+        if label not in options:
+            raise Malformed(f"{path}[{label!r}]", "the contest has no such option")
+        if type(value) is not int or not 0 <= value <= contest.option_limit:
+            raise Malformed(path, f"an option's value is not in 0..{contest.option_limit}")
+    if sum(chosen.values()) > contest.selection_limit:
+        raise Malformed(
+            path,
+            f"is an overvote: the values add up to more than {contest.selection_limit}",
+            "Let the voter correct it, or leave the contest out.",
+        )
+    return tuple(chosen.get(option.label, 0) for option in contest.options)
+
+
+# --- a device
+
+
+class DeviceMachine:
+    """A device from `begin` to `close`, on a journal that survives it.
+
+    Every method that makes an artifact writes it to the journal before returning it,
+    and returns the journal's if it is there already. `outgoing` are those that the
+    server has not acknowledged: send them in this order, byte for byte, and
+    `acknowledge` each. Safe to use from several threads.
+    """
+
+    def __init__(
+        self,
+        context: ElectionContext,
+        keys: ElectionKeys,
+        label: str,
+        key: Ed25519PrivateKey,
+        journal: Journal,
+    ) -> None:
+        """A device as far as its journal has it.
+
+        `key` is the role key. Raises Rejected (R.role-keys) if it is not the pinned one.
+        """
+        pinned = context.role_key(Role.DEVICE, label).public_key
+        if key.public_key().public_bytes_raw() != pinned:
+            raise Rejected("R.role-keys", "the key is not the device's", where=f"device {label}")
+        information = context.manifest.device(label).information
+        h_e = keys.extended_base_hash
+        self.context = context
+        self.keys = keys
+        self.label = label
+        self._key = key
+        self._journal = journal
+        self._information = information
+        self._chain = Chain(context.manifest.chaining, h_e, information_hash(h_e, information))
+        self._guard = threading.RLock()
+
+    @property
+    def closed(self) -> bool:
+        """Whether the device has ended its chain."""
+        return self._journal.find(Kind.CLOSE) is not None
+
+    def begin(self) -> Artifact:
+        """The statement that begins the chain (spec 3.4.3, eq. 72; 3.4.4, eq. 74)."""
+        with self._guard:
+            return self._known(Kind.BEGIN) or self._write(
+                Kind.BEGIN,
+                Device(
+                    self.label, self._information, self._chain.information_hash, self._chain.start()
+                ),
+            )
+
+    def encrypt(self, unit: str, style: str, selections: Selections) -> Artifact:
+        """The next ballot of the chain. Raises Malformed as `encrypt_ballot` does.
+
+        Rejected (R.device) before `begin` and after `close`.
+        """
+        with self._guard:
+            if self._journal.find(Kind.BEGIN) is None:
+                raise Rejected("R.device", "the device has not begun", where=self.label)
+            if self.closed:
+                raise Rejected("R.device", "the device has closed its chain", where=self.label)
+            field = self._chain.field(self._last())
+            ballot, secrets = encrypt_ballot(
+                self.context, self.keys, self.label, unit, style, selections, field
+            )
+            artifact = self._sign(ballot)
+            self._journal.add_ballot(ballot.confirmation_code, artifact.data, secrets.to_bytes())
+            return artifact
+
+    def cast(self, code: bytes) -> Artifact:
+        """The voter casts the ballot with this code; its secrets are erased.
+
+        Raises Rejected (R.cast) for an unknown code and one that was challenged.
+        """
+        return self._decide(Kind.CAST, code, Cast(self.label, code))
+
+    def challenge(self, code: bytes) -> Artifact:
+        """The voter has the ballot opened. Raises Rejected (R.cast) as `cast` does."""
+        return self._decide(Kind.CHALLENGE, code, Challenge(self.label, code))
+
+    def challenge_file(self, code: bytes) -> ChallengeFile:
+        """What the voter of a challenged ballot takes to another machine.
+
+        Raises Rejected (R.cast) unless `challenge` came before.
+        """
+        with self._guard:
+            secrets = self._journal.secrets(code)
+            decision = self._journal.decision(code)
+            if decision is None or decision.kind is not Kind.CHALLENGE or secrets is None:
+                raise Rejected("R.cast", "the ballot was not challenged", where=_where(code))
+            known = BallotSecrets.from_bytes(secrets)
+            return make_challenge_file(
+                self.context, self.keys, self._ballot(code), known.ballot_nonce, known.selections
+            )
+
+    def close(self) -> Artifact:
+        """The statement that ends the chain (spec 3.4.4, eq. 77, 78).
+
+        Cast and challenge remain possible until the polls close.
+        """
+        with self._guard:
+            if self._journal.find(Kind.BEGIN) is None:
+                raise Rejected("R.device", "the device has not begun", where=self.label)
+            return self._known(Kind.CLOSE) or self._write(
+                Kind.CLOSE,
+                DeviceClose(self.label, self._journal.ballots(), *self._chain.close(self._last())),
+            )
+
+    def finish(self) -> None:
+        """The polls are closed: forget the secrets of ballots that nobody decided on."""
+        self._journal.erase_undecided()
+
+    def undecided(self) -> tuple[bytes, ...]:
+        """The codes of ballots neither cast nor challenged, oldest first."""
+        return self._journal.undecided()
+
+    def outgoing(self) -> tuple[Outgoing, ...]:
+        """What the server has not acknowledged, in the order in which to send it."""
+        return self._journal.outgoing()
+
+    def acknowledge(self, message: Outgoing, index: int) -> None:
+        """The server has put the message at `index` of the record."""
+        self._journal.acknowledge(message.position, index)
+
+    def _decide(self, kind: Kind, code: bytes, statement: Cast | Challenge) -> Artifact:
+        with self._guard:
+            if not self._journal.has_ballot(code):
+                raise Rejected("R.cast", "no such ballot on this device", where=_where(code))
+            before = self._journal.decision(code)
+            if before is None:
+                artifact = self._sign(statement)
+                self._journal.add_decision(kind, code, artifact.data)
+                return artifact
+            if before.kind is not kind:
+                raise Rejected(
+                    "R.cast",
+                    f"the ballot is already {_PAST[before.kind]}",
+                    where=_where(code),
+                    advice="A ballot is decided once.",
+                )
+            return self._parse(before.data)
+
+    def _last(self) -> bytes:
+        """The last code, or H_0, or nothing without chaining."""
+        if self._chain.mode is Chaining.NONE:
+            return b""
+        return self._journal.last_code() or self._chain.start()
+
+    def _ballot(self, code: bytes) -> Ballot:
+        statement = self._parse(self._journal.ballot(code)).statement
+        if not isinstance(statement, Ballot):
+            raise AssertionError("the journal has something else in a ballot's place")
+        return statement
+
+    def _known(self, kind: Kind) -> Artifact | None:
+        message = self._journal.find(kind)
+        return None if message is None else self._parse(message.data)
+
+    def _write(self, kind: Kind, statement: Statement) -> Artifact:
+        artifact = self._sign(statement)
+        self._journal.add(kind, artifact.data)
+        return artifact
+
+    def _sign(self, statement: Statement) -> Artifact:
+        return sign_statement(statement, self.context.group, self.context.base_hash, self._key)
+
+    def _parse(self, data: bytes) -> Artifact:
+        return parse_artifact(data, self.context.group)
+
+
+_PAST = {Kind.CAST: "cast", Kind.CHALLENGE: "challenged"}
+
+
+def _where(code: bytes) -> str:
+    return f"code {code.hex()[:16]}"

@@ -1,0 +1,353 @@
+"""The board, the ballot box and the administration over gRPC.
+
+`BoardServicer` goes on both listeners (one instance each), the other two on the roles'
+listener alone. Errors leave these methods as ours and become statuses in `rpc`, but
+for a second decision, whose status has a detail of its own.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TypeVar
+
+import grpc
+
+from ballotbox.board import Accepted, Board, Found
+from ballotbox.errors import AdmissionBusy, AdmissionFailed
+from ballotbox.receipts import Receipt, ReceiptKind, make_receipt
+from crypto.errors import Malformed, Rejected
+from identity.roles import Role
+from record.artifacts import (
+    Artifact,
+    Ballot,
+    Cast,
+    Challenge,
+    Device,
+    DeviceClose,
+    DeviceMissing,
+    Opening,
+    PollsClose,
+    Result,
+)
+from record.state import Phase, Round, State, Status
+from rpc.caller import require
+from rpc.errors import Busy, Denied, NotFound, Unavailable, build_status
+from sailau.v1 import (
+    administration_pb2,
+    administration_pb2_grpc,
+    ballot_box_pb2,
+    ballot_box_pb2_grpc,
+    bulletin_board_pb2,
+    bulletin_board_pb2_grpc,
+)
+
+BOARD_SERVICE = "sailau.v1.BulletinBoardService"
+BALLOT_BOX_SERVICE = "sailau.v1.BallotBoxService"
+ADMINISTRATION_SERVICE = "sailau.v1.AdministrationService"
+
+BATCH = 16
+"""Artifacts that a stream reads at once."""
+WAIT = 1.0
+"""Seconds after which a waiting stream looks whether its client is still there."""
+FOLLOWERS = 8
+READERS = 4
+
+StartDecryption = Callable[[Sequence[int]], tuple[int, tuple[int, ...]]]
+_S = TypeVar("_S", Device, Ballot, Cast, Challenge, DeviceClose)
+_ADMINISTRATOR_STATEMENTS = (Opening, DeviceMissing, PollsClose, Result)
+
+_STATUS = {
+    Status.SUBMITTED: bulletin_board_pb2.BALLOT_STATUS_SUBMITTED,
+    Status.CAST: bulletin_board_pb2.BALLOT_STATUS_CAST,
+    Status.CHALLENGED: bulletin_board_pb2.BALLOT_STATUS_CHALLENGED,
+}
+
+
+class BoardServicer(bulletin_board_pb2_grpc.BulletinBoardServiceServicer):
+    """What anybody may ask.
+
+    A stream takes a thread of its listener for as long as it lasts. So at most
+    `followers` streams may wait for what is to come and at most `readers` others run;
+    whoever comes then is told to come again. The listener needs some threads more than
+    both together.
+    """
+
+    def __init__(
+        self,
+        board: Board,
+        *,
+        present: Callable[[], Sequence[int]] = tuple,
+        notices: Callable[[], Sequence[str]] = tuple,
+        followers: int = FOLLOWERS,
+        readers: int = READERS,
+    ) -> None:
+        """`present` gives the trustees that are there, `notices` what holds things up."""
+        self._board = board
+        self._present = present
+        self._notices = notices
+        self._followers = threading.BoundedSemaphore(followers)
+        self._readers = threading.BoundedSemaphore(readers)
+
+    def ReadArtifacts(  # noqa: N802 - the names that gRPC calls
+        self, request: bulletin_board_pb2.ReadArtifactsRequest, context: grpc.ServicerContext
+    ) -> Iterator[bulletin_board_pb2.ReadArtifactsResponse]:
+        """Stream artifacts; see bulletin_board.proto."""
+        if request.follow and request.limit:
+            raise Malformed("limit", "cannot be given together with follow")
+        with _held(self._followers if request.follow else self._readers):
+            last = self._board.size()
+            if request.limit:
+                last = min(last, request.first + request.limit)
+            yield from self._stream(request.first, last)
+            if request.follow:
+                yield from self._follow(max(request.first, last), context)
+
+    def _stream(self, first: int, last: int) -> Iterator[bulletin_board_pb2.ReadArtifactsResponse]:
+        for start in range(first, last, BATCH):
+            batch = self._board.read_bytes(start, min(BATCH, last - start))
+            for index, data in enumerate(batch, start=start):
+                yield bulletin_board_pb2.ReadArtifactsResponse(index=index, artifact=data)
+
+    def _follow(
+        self, index: int, context: grpc.ServicerContext
+    ) -> Iterator[bulletin_board_pb2.ReadArtifactsResponse]:
+        while context.is_active():
+            size = self._board.wait(index, WAIT)
+            yield from self._stream(index, size)
+            index = max(index, size)
+            if self._board.closed:
+                raise Unavailable("the server is stopping")
+
+    def LookUpCode(  # noqa: N802
+        self, request: bulletin_board_pb2.LookUpCodeRequest, _: grpc.ServicerContext
+    ) -> bulletin_board_pb2.LookUpCodeResponse:
+        """A ballot by its code."""
+        code = request.confirmation_code
+        if len(code) != 32:
+            raise Malformed("confirmation_code", f"has {len(code)} bytes instead of 32")
+        found = self._board.look_up(code)
+        if found is None:
+            raise NotFound("no ballot with this confirmation code was submitted")
+        return bulletin_board_pb2.LookUpCodeResponse(
+            status=_ballot_status(found),
+            ballot_index=found.entry.index,
+            decision_index=found.entry.decided or 0,
+            artifact=found.data,
+        )
+
+    def GetCheckpoint(  # noqa: N802
+        self, _: bulletin_board_pb2.GetCheckpointRequest, __: grpc.ServicerContext
+    ) -> bulletin_board_pb2.GetCheckpointResponse:
+        """The signed head of the log, once the polls have closed."""
+        with self._board.reading() as state:
+            phase = state.phase
+        if phase < Phase.CLOSED:
+            raise NotFound("there is no checkpoint before the polls have closed")
+        return bulletin_board_pb2.GetCheckpointResponse(checkpoint=self._board.sign_checkpoint())
+
+    def GetStatus(  # noqa: N802
+        self, _: bulletin_board_pb2.GetStatusRequest, __: grpc.ServicerContext
+    ) -> bulletin_board_pb2.GetStatusResponse:
+        """Where the election stands."""
+        present, notices = self._present(), self._notices()
+        with self._board.reading() as state:
+            counts, session = state.counts(), state.session
+            return bulletin_board_pb2.GetStatusResponse(
+                phase=bulletin_board_pb2.Phase.Name(int(state.phase)),
+                size=state.size,
+                submitted=counts.submitted,
+                cast=counts.cast,
+                challenged=counts.challenged,
+                open_devices=[
+                    label for label, device in state.devices.items() if not device.closed
+                ],
+                unaccounted_devices=state.unaccounted_devices(),
+                trustees_done=trustees_done(state),
+                trustees_present=present,
+                session=session.number if session else 0,
+                session_trustees=session.trustees if session else (),
+                notices=notices,
+            )
+
+
+class BallotBoxServicer(ballot_box_pb2_grpc.BallotBoxServiceServicer):
+    """For devices only, each under its own name."""
+
+    def __init__(self, board: Board) -> None:
+        self._board = board
+
+    def RegisterDevice(  # noqa: N802
+        self, request: ballot_box_pb2.RegisterDeviceRequest, context: grpc.ServicerContext
+    ) -> ballot_box_pb2.RegisterDeviceResponse:
+        """Begin a chain."""
+        artifact, _ = self._parse(request.artifact, Device, context)
+        return ballot_box_pb2.RegisterDeviceResponse(index=self._accept(artifact).index)
+
+    def Submit(  # noqa: N802
+        self, request: ballot_box_pb2.SubmitRequest, context: grpc.ServicerContext
+    ) -> ballot_box_pb2.SubmitResponse:
+        """Take a ballot in."""
+        artifact, ballot = self._parse(request.artifact, Ballot, context)
+        index = self._accept(artifact).index
+        receipt = self._receipt(ReceiptKind.SUBMITTED, ballot.confirmation_code, index, artifact)
+        return ballot_box_pb2.SubmitResponse(receipt=receipt.to_message())
+
+    def Cast(  # noqa: N802
+        self, request: ballot_box_pb2.CastRequest, context: grpc.ServicerContext
+    ) -> ballot_box_pb2.CastResponse:
+        """Let a ballot count."""
+        artifact, cast = self._parse(request.artifact, Cast, context)
+        receipt = self._decide(artifact, ReceiptKind.CAST, cast.confirmation_code, context)
+        return ballot_box_pb2.CastResponse(receipt=receipt.to_message())
+
+    def Challenge(  # noqa: N802
+        self, request: ballot_box_pb2.ChallengeRequest, context: grpc.ServicerContext
+    ) -> ballot_box_pb2.ChallengeResponse:
+        """Have a ballot opened."""
+        artifact, challenge = self._parse(request.artifact, Challenge, context)
+        code = challenge.confirmation_code
+        receipt = self._decide(artifact, ReceiptKind.CHALLENGED, code, context)
+        return ballot_box_pb2.ChallengeResponse(receipt=receipt.to_message())
+
+    def CloseDevice(  # noqa: N802
+        self, request: ballot_box_pb2.CloseDeviceRequest, context: grpc.ServicerContext
+    ) -> ballot_box_pb2.CloseDeviceResponse:
+        """End a chain."""
+        artifact, _ = self._parse(request.artifact, DeviceClose, context)
+        return ballot_box_pb2.CloseDeviceResponse(index=self._accept(artifact).index)
+
+    def _parse(
+        self, data: bytes, kind: type[_S], context: grpc.ServicerContext
+    ) -> tuple[Artifact, _S]:
+        """The artifact, if it is of this kind and the caller's own."""
+        caller = require(context, Role.DEVICE)
+        artifact = self._board.transcript.parse(data)
+        statement = artifact.statement
+        if not isinstance(statement, kind):
+            raise Malformed("artifact", f"is a {artifact.name}, which this call does not take")
+        if statement.device != caller.name:
+            raise Denied(f"the {artifact.name} is that of another device than {caller.name!r}")
+        return artifact, statement
+
+    def _accept(self, artifact: Artifact) -> Accepted:
+        try:
+            return self._board.accept(artifact)
+        except AdmissionBusy as error:
+            raise Busy(str(error), "Try again in a second.") from None
+        except AdmissionFailed as error:
+            raise Unavailable(str(error)) from None
+
+    def _decide(
+        self, artifact: Artifact, kind: ReceiptKind, code: bytes, context: grpc.ServicerContext
+    ) -> Receipt:
+        try:
+            accepted = self._accept(artifact)
+        except Rejected as error:
+            if error.check != "R.cast":
+                raise
+            found = self._board.look_up(code)
+            if found is None:
+                raise NotFound("no ballot with this confirmation code was submitted") from None
+            self._abort_if_decided(found, context)
+            raise
+        if not accepted.new:
+            found = self._board.look_up(code)
+            if found is not None:
+                self._abort_if_decided(found, context)
+        return self._receipt(kind, code, accepted.index, artifact)
+
+    @staticmethod
+    def _abort_if_decided(found: Found, context: grpc.ServicerContext) -> None:
+        """ALREADY_EXISTS with the index of the decision, unless the ballot is undecided."""
+        if found.entry.decided is None:
+            return
+        problem = f"the ballot is already {found.entry.status.name.lower()}"
+        metadata = {
+            "problem": problem,
+            "advice": "A ballot is decided once.",
+            "where": f"artifact {found.entry.decided}",
+            "index": str(found.entry.decided),
+        }
+        code = grpc.StatusCode.ALREADY_EXISTS
+        context.abort_with_status(build_status(code, problem, "AlreadyDone", metadata))
+
+    def _receipt(self, kind: ReceiptKind, code: bytes, index: int, artifact: Artifact) -> Receipt:
+        base_hash = self._board.transcript.context.base_hash
+        return make_receipt(kind, base_hash, code, index, artifact.data, self._board.sign)
+
+
+class AdministrationServicer(administration_pb2_grpc.AdministrationServiceServicer):
+    """For administrators only."""
+
+    def __init__(self, board: Board, start_decryption: StartDecryption) -> None:
+        """`start_decryption` takes indices (none: all present), returns session and U."""
+        self._board = board
+        self._start_decryption = start_decryption
+
+    def Publish(  # noqa: N802
+        self, request: administration_pb2.PublishRequest, context: grpc.ServicerContext
+    ) -> administration_pb2.PublishResponse:
+        """Put a statement of the administrator on the record."""
+        require(context, Role.ADMINISTRATOR)
+        artifact = self._board.transcript.parse(request.artifact)
+        if not isinstance(artifact.statement, _ADMINISTRATOR_STATEMENTS):
+            raise Malformed("artifact", f"is a {artifact.name}, which this call does not take")
+        return administration_pb2.PublishResponse(index=self._board.accept(artifact).index)
+
+    def StartDecryption(  # noqa: N802
+        self, request: administration_pb2.StartDecryptionRequest, context: grpc.ServicerContext
+    ) -> administration_pb2.StartDecryptionResponse:
+        """Begin a decryption session."""
+        require(context, Role.ADMINISTRATOR)
+        session, trustees = self._start_decryption(tuple(request.trustees))
+        return administration_pb2.StartDecryptionResponse(session=session, trustees=trustees)
+
+
+def trustees_done(state: State) -> list[int]:
+    """Trustees that have finished the round that is due; empty if none is."""
+    everybody = range(1, state.context.trustees + 1)
+    match state.phase:
+        case Phase.KEYS:
+            return [i for i in everybody if i in state.trustee_keys]
+        case Phase.SHARES:
+            return [i for i in everybody if i in state.encrypted_shares]
+        case Phase.CONFIRMATION:
+            return [i for i in everybody if i in state.confirmations]
+    session = state.session
+    if state.phase is Phase.TALLIED and session is not None:
+        for round_ in Round:
+            if not session.complete(round_):
+                return [i for i in session.trustees if session.done(round_, i)]
+    return []
+
+
+def add_public(server: grpc.Server, board: BoardServicer) -> None:
+    """Serve the board: for the public listener, and for the roles' one with others."""
+    bulletin_board_pb2_grpc.add_BulletinBoardServiceServicer_to_server(board, server)
+
+
+def add_roles(
+    server: grpc.Server, ballot_box: BallotBoxServicer, administration: AdministrationServicer
+) -> None:
+    """Serve devices and administrators: for the roles' listener."""
+    ballot_box_pb2_grpc.add_BallotBoxServiceServicer_to_server(ballot_box, server)
+    administration_pb2_grpc.add_AdministrationServiceServicer_to_server(administration, server)
+
+
+@contextmanager
+def _held(places: threading.BoundedSemaphore) -> Iterator[None]:
+    if not places.acquire(blocking=False):
+        raise Busy("as many streams are open as this server serves", "Try again later.")
+    try:
+        yield
+    finally:
+        places.release()
+
+
+def _ballot_status(found: Found) -> bulletin_board_pb2.BallotStatus:
+    status = found.entry.status
+    if status is Status.SUBMITTED and found.phase >= Phase.CLOSED:
+        return bulletin_board_pb2.BALLOT_STATUS_SPOILED
+    return _STATUS[status]

@@ -1,0 +1,194 @@
+"""The command line: `python -m verifier RECORD`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import time
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TextIO
+
+from verifier.archive import NotARecord
+from verifier.log import Changed
+from verifier.note import NoteError, parse_verifier_key
+from verifier.parameters import BY_NAME
+from verifier.report import FORMAT
+from verifier.run import verify
+from verifier.text import clean, render, render_brief
+from verifier.workers import WorkerDied
+
+VERIFIED, REFUTED, UNREADABLE = range(3)
+
+_DESCRIPTION = """\
+Verify the published record of a Sailau election with nothing but the record.
+
+RECORD is the published directory or a .zip of it. The verifier follows the log from
+its first artifact to its last, recomputes every hash, checks every proof and every
+signature, multiplies the cast ballots up again and compares the totals. It goes on
+after a failure and names each one: which check, where, and who made the claim.
+"""
+
+_EPILOG = """\
+examples:
+  python -m verifier record/
+  python -m verifier record.zip --json --jobs 8 > report.json
+  python -m verifier record/ --log-key "$(cat announced.vkey)" --manifest announced.json
+  python -m verifier record/ --until close     (a trustee, before decrypting)
+
+what the verdict rests on:
+  The election's keys stand in the record's first artifact. Whether that artifact is the
+  real election's is something a record cannot prove: compare the manifest (--manifest)
+  and the log key (--log-key) with what was announced elsewhere.
+
+exit codes:
+  0  verified    every check held
+  1  refuted     at least one check failed
+  2  unreadable  there is no record there, or it could not be read to the end
+
+The ids of the checks are explained in docs/verification.md.
+"""
+
+
+def _jobs(text: str) -> int:
+    jobs = int(text)
+    if jobs < 1:
+        raise argparse.ArgumentTypeError("at least 1")
+    return jobs
+
+
+def _log_key(text: str) -> str:
+    try:
+        return parse_verifier_key(text.strip()).text
+    except NoteError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
+def parser(program: str = "python -m verifier") -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
+    result = argparse.ArgumentParser(
+        prog=program,
+        description=_DESCRIPTION,
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = result.add_argument
+    add("record", metavar="RECORD", help="the published directory, or a .zip of it")
+    add("--json", action="store_true", help="print the report as JSON (docs/verification.md)")
+    add(
+        "--jobs",
+        type=_jobs,
+        default=os.cpu_count() or 1,
+        metavar="N",
+        help="processes that check ballots (default: one for each core, here %(default)s)",
+    )
+    add("--quiet", action="store_true", help="no progress, and only failures and the verdict")
+    add(
+        "--log-key",
+        type=_log_key,
+        metavar="VKEY",
+        help="the log's verifier key as it was announced; must be the record's",
+    )
+    add("--manifest", type=Path, metavar="FILE", help="the manifest as it was announced")
+    add(
+        "--parameters",
+        choices=tuple(BY_NAME),
+        default="standard",
+        metavar="SET",
+        help="the parameters the record must use (default: %(default)s): " + ", ".join(BY_NAME),
+    )
+    add(
+        "--until",
+        choices=("close",),
+        help="verify up to the close and the encrypted tallies; demand nothing later",
+    )
+    add("--traceback", action="store_true", help=argparse.SUPPRESS)
+    return result
+
+
+class ProgressLines:
+    """Progress on stderr, from two seconds on: one line that moves, or a line now and then."""
+
+    def __init__(self, stream: TextIO) -> None:
+        """Take the stream to write to."""
+        self._stream = stream
+        self._terminal = stream.isatty()
+        self._shown = time.monotonic()
+        self._wait = 2.0
+        self._wrote = False
+
+    def __call__(self, stage: str, done: int, total: int) -> None:
+        """Show how far a stage is, if it is time to."""
+        now = time.monotonic()
+        if now - self._shown < self._wait:
+            return
+        self._shown = now
+        self._wait = 0.2 if self._terminal else 10.0
+        share = f"{done:,} of {total:,} ({done * 100 // total} %)" if total else f"{done:,}"
+        line = f"{stage}: {share}"
+        if self._terminal:
+            self._stream.write(f"\r{line:<60}")
+            self._wrote = True
+        else:
+            self._stream.write(line + "\n")
+        self._stream.flush()
+
+    def finish(self) -> None:
+        """Take the moving line away."""
+        if self._wrote:
+            self._stream.write("\r" + " " * 60 + "\r")
+            self._stream.flush()
+
+
+def _unreadable(message: str, as_json: bool) -> int:
+    if as_json:
+        print(json.dumps({"format": FORMAT, "verdict": "unreadable", "error": message}, indent=2))
+    print(f"verifier: {clean(message)}", file=sys.stderr)
+    return UNREADABLE
+
+
+def _warn(parameters: str) -> None:
+    set_ = BY_NAME[parameters]
+    if set_.is_toy:
+        print(
+            f"WARNING: {parameters} are toy parameters without any security. A verdict under\n"
+            "them says nothing about an election: anybody can compute every secret in it.",
+            file=sys.stderr,
+        )
+    elif parameters != "standard":
+        print(f"WARNING: {parameters} are not the standard parameters.", file=sys.stderr)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the verifier and return its exit code. Bad usage exits by itself, with 2."""
+    arguments = parser().parse_args(argv)
+    _warn(arguments.parameters)
+    progress = None if arguments.quiet else ProgressLines(sys.stderr)
+    try:
+        report = verify(
+            arguments.record,
+            jobs=arguments.jobs,
+            until=arguments.until,
+            parameters=arguments.parameters,
+            log_key=arguments.log_key,
+            manifest=arguments.manifest,
+            progress=progress,
+        )
+    except (NotARecord, Changed, WorkerDied, OSError, MemoryError) as error:
+        return _unreadable(str(error) or type(error).__name__, arguments.json)
+    except Exception as error:
+        if arguments.traceback:
+            traceback.print_exc()
+        message = f"the verifier itself failed ({type(error).__name__}: {error}); please report it"
+        return _unreadable(message, arguments.json)
+    finally:
+        if progress is not None:
+            progress.finish()
+    if arguments.json:
+        print(report.to_json())
+    else:
+        sys.stdout.write(render_brief(report) if arguments.quiet else render(report))
+    return VERIFIED if report.verdict == "verified" else REFUTED

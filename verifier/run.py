@@ -1,0 +1,334 @@
+"""A verification from beginning to end: three readings, one report.
+
+1. `Survey` reads the log in order: hashes, order, keys, and which ballots are cast.
+2. The ballots are read again and their proofs checked, in several processes if asked;
+   the cast ones are multiplied up on the way.
+3. What follows the close is read again and checked against those products.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from verifier.archive import Archive, FileDamaged, FileMissing, open_archive, read_file
+from verifier.ballot_proofs import Factors, Work, multiply
+from verifier.ballots import CAST
+from verifier.challenged import Openings
+from verifier.decryption import Decryption
+from verifier.election import without_file
+from verifier.findings import Findings, Place
+from verifier.log import Changed, Log
+from verifier.manifest import Cell
+from verifier.note import (
+    MAX_NOTE,
+    Checkpoint,
+    NoteError,
+    parse_checkpoint,
+    verify_checkpoint,
+)
+from verifier.order import AWAITED, Phase
+from verifier.parameters import BY_NAME
+from verifier.report import Counts, Header, Report, Total
+from verifier.schema import pb
+from verifier.signers import speaker
+from verifier.survey import Books, Survey
+from verifier.wire import Reader, kind_of, parse_artifact
+from verifier.workers import BATCH, check_ballots
+
+Progress = Callable[[str, int, int], None]
+"""Called with a stage's name, how much of it is done and how much there is (0: unknown)."""
+
+_ALWAYS = (
+    *("R.checkpoint", "R.tile", "R.entry", "R.signature"),
+    *("1.A", "1.B", "1.C", "1.D", "1.E", "1.F", "2.A", "2.B", "2.C", "3.A", "3.B", "4.A"),
+    *("R.polls-close", "9.A", "9.B"),
+)
+_AT_THE_END = ("10.A", "10.B", "10.C", "11.A", "11.B", "11.C", "R.session", "R.result")
+
+
+class Verification:
+    """One verification of one record."""
+
+    def __init__(
+        self, archive: Archive, parameters: str, until: str | None, jobs: int, progress: Progress
+    ) -> None:
+        """Take an open record and what is expected of it."""
+        self._archive = archive
+        self._until = until
+        self._jobs = jobs
+        self._progress = progress
+        self.findings = Findings()
+        self._checkpoint = self._read_checkpoint()
+        size = self._checkpoint.size if self._checkpoint else None
+        self.log = Log(archive, self.findings, size)
+        self.survey = Survey(self.log, self.findings, BY_NAME[parameters])
+        self._root = b""
+
+    # --- the log ----------------------------------------------------------------------
+
+    def _read_checkpoint(self) -> Checkpoint | None:
+        try:
+            return parse_checkpoint(read_file(self._archive, "checkpoint", MAX_NOTE))
+        except (FileMissing, FileDamaged, NoteError) as error:
+            self._fail("R.checkpoint", str(error), "log")
+            return None
+
+    def _fail(self, check: str, message: str, culprit: str) -> None:
+        file = "checkpoint" if check == "R.checkpoint" else None
+        self.findings.failed(check, Place(file=file), message, culprit)
+
+    def read_log(self) -> None:
+        """Read the record once, and compare the tree with the checkpoint."""
+        total = self._checkpoint.size if self._checkpoint else 0
+        for item in self.log.survey():
+            self.survey.take(item)
+            self._progress("reading the log", item.number + 1, total)
+        size, self._root = self.log.finish()
+        if self._checkpoint is not None:
+            self._check_checkpoint(self._checkpoint, size)
+
+    def _check_checkpoint(self, checkpoint: Checkpoint, size: int) -> None:
+        key = self.survey.election.log_key if self.survey.election else None
+        problem = ""
+        if key is not None:
+            try:
+                verify_checkpoint(checkpoint, key)
+            except NoteError as error:
+                problem = str(error)
+        if not problem and size == checkpoint.size and self._root != checkpoint.root:
+            problem = "its root is not that of the tree"
+        if problem:
+            self._fail("R.checkpoint", problem, "log")
+        elif key is not None and size == checkpoint.size:
+            self.findings.passed("R.checkpoint")
+
+    def compare(self, log_key: str | None, manifest: bytes | None) -> None:
+        """Compare what the record says with what the caller knows from elsewhere."""
+        election = self.survey.election
+        if log_key is not None:
+            theirs = election.log_key.text if election and election.log_key else ""
+            message = "the record names another log key than the one you gave"
+            holds = theirs == log_key.strip()
+            self.findings.check("R.given-log-key", holds, Place(), message, "publisher")
+        if manifest is not None:
+            holds = election is not None and election.manifest_file == manifest
+            message = "the record's manifest is not the file you gave"
+            self.findings.check("R.given-manifest", holds, Place(), message, "administrator")
+
+    # --- the ballots --------------------------------------------------------------------
+
+    def _works(self, books: Books) -> Iterator[Work]:
+        ballots = books.ballots
+        ordinal = 0
+        for item in self.log.again(0):
+            if ordinal == len(ballots.artifact):
+                return
+            if item.number == ballots.artifact[ordinal]:
+                yield Work(item.number, item.data, ballots.status[ordinal] == CAST)
+                ordinal += 1
+        if ordinal != len(ballots.artifact) and not self.log.cut:
+            raise Changed("the record became shorter while it was being verified")
+
+    def check_ballots(self, books: Books) -> dict[Cell, Factors]:
+        """Check every ballot's proofs; return the products of the cast ones by cell."""
+        total = len(books.ballots.artifact)
+        # A few ballots are checked sooner than a process is started.
+        jobs = min(self._jobs, total // BATCH)
+        factors: dict[Cell, Factors] = {}
+        done = 0
+        for size, outcome in check_ballots(
+            without_file(books.election),
+            books.keys.extended_hash,
+            books.keys.vote,
+            self._works(books),
+            jobs,
+        ):
+            self.findings.merge(outcome.findings)
+            for cell, product in outcome.factors.items():
+                known = factors.get(cell)
+                group = books.election.group
+                factors[cell] = product if known is None else multiply(group, known, product)
+            done += size
+            self._progress("checking ballots", done, total)
+        return factors
+
+    # --- the count ------------------------------------------------------------------------
+
+    def check_count(self, books: Books, factors: dict[Cell, Factors]) -> None:
+        """Check what follows the close of the polls."""
+        phase = self.survey.order.phase
+        if phase < Phase.CLOSED or (phase == Phase.CLOSED and not books.tallies.cells):
+            return
+        table = books.election.group.table(books.keys.vote)
+        books.tallies.check(factors, phase > Phase.CLOSED)
+        books.counting.check(books.keys, table)
+        challenges = books.ballots.challenges
+        openings = Openings(
+            books.election, books.keys, table, challenges, self.log.at, self.findings
+        )
+        self._read_count(books, openings)
+        complete = phase >= Phase.COUNTED
+        books.counting.contests_present(books.ballots.submitted_in, complete)
+        if complete:
+            openings.missing()
+        books.counting.check_result()
+
+    def _read_count(self, books: Books, openings: Openings) -> None:
+        """Read what follows the close again: sessions, and openings of challenged ballots."""
+        decryption = Decryption(
+            books.election,
+            books.keys,
+            books.ceremony,
+            books.counting,
+            books.tallies.ciphertexts(),
+            self.log.at,
+            self.findings,
+        )
+        start = self.survey.first_after_close
+        for item in self.log.again(start):
+            artifact, _ = parse_artifact(item.data)
+            if artifact is not None and item.number not in self.survey.ignored:
+                place, culprit = speaker(item.number, artifact)
+                reader = Reader(books.election.group, self.findings, place, culprit)
+                _count_statement(artifact, reader, decryption, openings)
+            self._progress("checking the count", item.number - start + 1, self.log.size - start)
+        decryption.end()
+        decryption.combination()
+
+    # --- the end -----------------------------------------------------------------------------
+
+    def check_end(self) -> None:
+        """Check that the record goes as far as it must, and that there was something in it."""
+        phase = self.survey.order.phase
+        needed = Phase.TALLIED if self._until == "close" else Phase.COMPLETE
+        if not self.log.cut and self.survey.readable and self.survey.election is not None:
+            message = f"the record ends while it waits for {AWAITED[phase]}"
+            self.findings.check("R.complete", phase >= needed, Place(), message, "publisher")
+        required = _ALWAYS if self._until == "close" else _ALWAYS + _AT_THE_END
+        made = all(check in self.findings.counts for check in required)
+        already = self.findings.total_failed > 0 and self.survey.election is not None
+        message = "there was nothing to check"
+        self.findings.check("R.nothing", made or already, Place(), message, "publisher")
+
+    def report(self) -> Report:
+        """Put everything together."""
+        findings = self.findings
+        failures = sorted(
+            findings.failures,
+            key=lambda f: (f.place.artifact is None, f.place.artifact or 0),
+        )
+        return Report(
+            verdict="refuted" if findings.total_failed else "verified",
+            until=self._until or "end",
+            header=self._header(),
+            checks=dict(findings.counts),
+            failures=tuple(failures),
+            failures_total=findings.total_failed,
+            counts=self._counts(),
+            totals=self._totals(),
+        )
+
+    def _header(self) -> Header:
+        election = self.survey.election
+        if election is None:
+            return Header(size=self.log.size, root=self._root.hex())
+        return Header(
+            parameters=election.parameters.name,
+            election=election.manifest.label if election.manifest else "",
+            manifest_sha256=hashlib.sha256(election.manifest_file).hexdigest(),
+            base_hash=election.base_hash.hex(),
+            log_key=election.log_key.text if election.log_key else "",
+            size=self.log.size,
+            root=self._root.hex(),
+        )
+
+    def _counts(self) -> Counts:
+        books, election = self.survey.books, self.survey.election
+        found = books.ballots.counts() if books else {}
+        chains = books.devices.chains if books else {}
+        return Counts(
+            artifacts=self.log.size,
+            trustees=election.trustees if election else 0,
+            quorum=election.quorum if election else 0,
+            devices=len(chains),
+            missing=tuple(
+                (label, chain.reason) for label, chain in chains.items() if chain.state == "missing"
+            ),
+            **found,
+        )
+
+    def _totals(self) -> tuple[Total, ...]:
+        books = self.survey.books
+        if books is None or self.survey.order.phase < Phase.COUNTED:
+            return ()
+        return tuple(
+            Total(contest.label, ballots, tuple(zip(contest.options, sums, strict=True)))
+            for contest, ballots, sums in books.counting.totals()
+        )
+
+
+def _count_statement(
+    artifact: pb.Artifact, reader: Reader, decryption: Decryption, openings: Openings
+) -> None:
+    kind = kind_of(artifact)
+    if kind == "decryption_session":
+        decryption.session(artifact.decryption_session, reader)
+    elif kind == "decryption_commitments":
+        decryption.commitments(artifact.decryption_commitments, reader)
+    elif kind == "decryption_shares":
+        decryption.shares(artifact.decryption_shares, reader)
+    elif kind == "decryption_responses":
+        decryption.responses(artifact.decryption_responses, reader)
+    elif kind == "decrypted_tally":
+        decryption.decrypted_tally(reader)
+    elif kind == "challenged_ballot_decryption":
+        openings.opening(artifact.challenged_ballot_decryption, reader)
+
+
+def _silent(stage: str, done: int, total: int) -> None:
+    """Report no progress."""
+
+
+def verify(
+    path: str | os.PathLike[str],
+    *,
+    jobs: int | None = 1,
+    until: str | None = None,
+    parameters: str = "standard",
+    log_key: str | None = None,
+    manifest: bytes | str | os.PathLike[str] | None = None,
+    progress: Progress | None = None,
+) -> Report:
+    """Verify a published record, a directory or a .zip.
+
+    `jobs` is the number of processes that check ballots (None: one for each core);
+    `until="close"` ends with the encrypted tallies; `parameters` names the set the record
+    must use; `log_key` (a C2SP verifier key) and `manifest` (its bytes, or a path) are
+    compared with the record's. Whatever the record contains ends in a Report.
+
+    Raises archive.NotARecord if there is no record, log.Changed if it changes meanwhile,
+    workers.WorkerDied if a worker process is killed, and ValueError for a wrong argument.
+    """
+    if until not in (None, "close"):
+        raise ValueError(f"until is None or 'close', not {until!r}")
+    if parameters not in BY_NAME:
+        raise ValueError(f"there are no parameters {parameters!r}; known are {', '.join(BY_NAME)}")
+    given = manifest if isinstance(manifest, bytes | None) else Path(manifest).read_bytes()
+    jobs = jobs or os.cpu_count() or 1
+    archive = open_archive(path)
+    try:
+        verification = Verification(archive, parameters, until, jobs, progress or _silent)
+        verification.read_log()
+        verification.compare(log_key, given)
+        books = verification.survey.books
+        if books is not None:
+            factors = verification.check_ballots(books)
+            if not verification.log.cut:
+                verification.check_count(books, factors)
+        verification.check_end()
+        return verification.report()
+    finally:
+        archive.close()

@@ -1,0 +1,54 @@
+"""Who makes which statement: its place, its culprit, and the key that must have signed it."""
+
+from __future__ import annotations
+
+from verifier.election import Election
+from verifier.findings import Place
+from verifier.hashing import HASH_WIDTH
+from verifier.schema import pb
+from verifier.wire import kind_of
+
+ADMINISTRATOR = frozenset({"election", "opening", "device_missing", "polls_close", "result"})
+SERVER = frozenset(
+    {
+        "encrypted_tally",
+        "decryption_session",
+        "decrypted_tally",
+        "challenged_ballot_decryption",
+    }
+)
+DEVICE = frozenset({"device", "ballot", "cast", "challenge", "device_close"})
+
+
+def speaker(number: int, artifact: pb.Artifact | None) -> tuple[Place, str]:
+    """Return where an artifact stands and who makes its statement."""
+    place = Place(artifact=number)
+    if artifact is None:
+        return place, "publisher"
+    kind = kind_of(artifact)
+    statement = getattr(artifact, kind)
+    if kind in ADMINISTRATOR:
+        return place, "administrator"
+    if kind in DEVICE:
+        if kind in ("ballot", "cast", "challenge"):
+            place = place.at(ballot=statement.confirmation_code[:HASH_WIDTH].hex())
+        return place.at(device=statement.device), f"device {statement.device}"
+    if kind in SERVER:
+        if kind in ("encrypted_tally", "decrypted_tally"):
+            place = place.at(unit=statement.unit, contest=statement.contest)
+        return place, "server"
+    return place.at(trustee=statement.trustee), f"trustee {statement.trustee}"
+
+
+def signing_key(election: Election, kind: str, place: Place) -> bytes | None:
+    """Return the key of a statement's role, None if it names nobody the election knows.
+
+    Such a statement fails the check of its order or of its labels.
+    """
+    if kind in ADMINISTRATOR:
+        return election.administrator
+    if kind in SERVER:
+        return election.server
+    if kind in DEVICE:
+        return election.device_keys.get(place.device or "")
+    return election.trustee_keys.get(place.trustee or 0)

@@ -1,0 +1,101 @@
+"""The report for people, in plain text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from verifier.catalogue import CHECKS
+from verifier.findings import Count
+from verifier.report import Report
+
+SHOWN = 50
+"""Failures printed in full; --json has more."""
+
+
+def clean(text: str) -> str:
+    """Return text that cannot play tricks on a terminal, whoever wrote it."""
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+
+
+def _status(count: Count) -> str:
+    if count.failed:
+        return "FAIL"
+    return "ok" if count.passed else "-"
+
+
+def _checks(report: Report) -> Iterator[str]:
+    yield f"  {'check':<24} {'':<4} {'passed':>9} {'failed':>7}  what it shows"
+    group = ""
+    for check in CHECKS:
+        count = report.checks.get(check.id, Count())
+        if check.group != group:
+            group = check.group
+            yield f"{group}"
+        yield (
+            f"  {check.id:<24} {_status(count):<4} {count.passed:>9,} {count.failed:>7,}  "
+            f"{check.meaning}"
+        )
+
+
+def _counts(report: Report) -> Iterator[str]:
+    counts, header = report.counts, report.header
+    yield f"Election     {clean(header.election) or '(unknown)'}"
+    yield f"Parameters   {header.parameters or '(unknown)'}"
+    yield f"Manifest     SHA-256 {header.manifest_sha256}"
+    yield f"Log key      {clean(header.log_key)}"
+    yield f"Log          {header.size:,} artifacts, root {header.root}"
+    yield f"Trustees     {counts.trustees}, of whom {counts.quorum} decrypt"
+    yield (
+        f"Ballots      {counts.submitted:,} submitted: {counts.cast:,} cast, "
+        f"{counts.challenged:,} challenged, {counts.spoiled:,} spoiled"
+    )
+    yield f"Devices      {counts.devices:,}, of which {len(counts.missing):,} missing"
+    for device, reason in counts.missing:
+        yield f"  missing    {clean(device)}: {clean(reason)}"
+
+
+def _totals(report: Report) -> Iterator[str]:
+    for total in report.totals:
+        yield f"{clean(total.contest)} ({total.ballots:,} ballots)"
+        width = max(len(clean(option)) for option, _ in total.options)
+        for option, count in total.options:
+            shown = "refuted" if count is None else f"{count:,}"
+            yield f"  {clean(option):<{width}}  {shown:>12}"
+
+
+def _failures(report: Report) -> Iterator[str]:
+    for failure in report.failures[:SHOWN]:
+        yield f"  {failure.check:<24} {clean(failure.message)}"
+        place = str(failure.place)
+        yield f"  {'':<24}   at {place or 'the record'}; claimed by: {clean(failure.culprit)}"
+    rest = report.failures_total - min(SHOWN, len(report.failures))
+    if rest:
+        yield f"  and {rest:,} more"
+
+
+def _verdict(report: Report) -> str:
+    upto = " up to the close" if report.until == "close" else ""
+    if report.verdict == "verified":
+        made = sum(count.passed for count in report.checks.values())
+        return f"VERIFIED{upto}: {made:,} checks, none failed."
+    ids = ", ".join(report.failed_ids())
+    return f"REFUTED{upto}: {report.failures_total:,} checks failed ({ids})."
+
+
+def render(report: Report) -> str:
+    """Return the whole report, ending in a newline."""
+    sections = [list(_counts(report)), list(_checks(report))]
+    if report.totals:
+        refuted = report.verdict != "verified"
+        title = "Totals (of a refuted record)" if refuted else "Totals"
+        sections.append([title, *(f"  {line}" for line in _totals(report))])
+    if report.failures_total:
+        sections.append(["Failures", *_failures(report)])
+    sections.append([_verdict(report)])
+    return "\n\n".join("\n".join(lines) for lines in sections) + "\n"
+
+
+def render_brief(report: Report) -> str:
+    """Return the failures and the verdict only."""
+    lines = [*_failures(report), _verdict(report)]
+    return "\n".join(lines) + "\n"
