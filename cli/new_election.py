@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from ballotbox.store import SqliteStore
 from cli.common import write_new
 from cli.homes import INVITATION, KEYSTORE, ROLE_KEY, TLS_KEY
 from crypto.errors import Malformed
@@ -34,6 +35,7 @@ AUTHORITY_KEY = "authority-key"
 LOG_KEY = "log-key"
 ARTIFACT = "election.artifact"
 SERVER_FILE = "server.json"
+DATABASE = "board.sqlite"
 CERTIFICATE = "server.pem"
 AUTHORITY = "authority.pem"
 
@@ -180,6 +182,7 @@ class _Writer:
         write_new(home / CERTIFICATE, certificate)
         write_new(home / AUTHORITY, self.authority.certificate_pem)
         write_new(home / ARTIFACT, artifact)
+        SqliteStore.create(home / DATABASE, self.election.base_hash).close()
         ports = {"public_port": self.plan.public_port, "roles_port": self.plan.roles_port}
         write_new(home / SERVER_FILE, json.dumps(ports, indent=2).encode() + b"\n")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from pathlib import Path
 from typing import Any
 
@@ -40,8 +41,10 @@ def receipt() -> None:
 @click.option("--language", type=click.Choice(["kk", "ru", "en"]), default="en", show_default=True)
 def show(file: Path, language: str) -> None:
     """Print a receipt FILE as a slip."""
-    parsed = parse_receipt_file(_read(file))
-    say(slip(parsed, Text((("en", ""),)), language))
+    data = _read(file)
+    parsed = parse_receipt_file(data)
+    # A receipt knows its election by label; names in languages stand in the manifest.
+    say(slip(parsed, Text((("en", json.loads(data)["election"]),)), language))
 
 
 @receipt.command("look-up")

@@ -33,7 +33,14 @@ from ballotbox.service import (
 from ballotbox.store import SqliteStore
 from cli.common import home_option, passphrase, passphrase_option, say
 from cli.homes import KEYSTORE, ROLE_KEY, TLS_KEY
-from cli.new_election import ARTIFACT, AUTHORITY, CERTIFICATE, LOG_KEY, SERVER_FILE
+from cli.new_election import (
+    ARTIFACT,
+    AUTHORITY,
+    CERTIFICATE,
+    DATABASE,
+    LOG_KEY,
+    SERVER_FILE,
+)
 from cli.parameters import warn_of_toys
 from crypto.errors import Malformed
 from identity.keystore import Keystore
@@ -48,7 +55,6 @@ from trustees.coordinator import Coordinator
 from trustees.service import SERVICE_NAME as COORDINATOR_SERVICE
 from trustees.service import CoordinatorServicer, add_to
 
-DATABASE = "board.sqlite"
 _ROLES = (BALLOT_BOX_SERVICE, COORDINATOR_SERVICE, ADMINISTRATION_SERVICE)
 _SPARE_THREADS = 16
 
@@ -83,7 +89,8 @@ def serve(home: Path, passphrase_file: Path | None, bind: str, workers: int, ver
         # The workers start before anything of gRPC, which does not survive a fork.
         admission = Admission(config.election, workers=workers)
         stack.callback(admission.close)
-        store = _open_store(home, config.election)
+        # Only opened here: a database that is lost is not silently begun anew.
+        store = SqliteStore.open(home / DATABASE, check_election(config.election).base_hash)
         stack.callback(store.close)
         board = _open_board(store, config.election, secrets, admission)
         stack.callback(board.close)
@@ -117,14 +124,6 @@ class _Config:
             public,
             roles,
         )
-
-
-def _open_store(home: Path, election: Artifact) -> SqliteStore:
-    base_hash = check_election(election).base_hash
-    database = home / DATABASE
-    if database.exists():
-        return SqliteStore.open(database, base_hash)
-    return SqliteStore.create(database, base_hash)
 
 
 def _open_board(

@@ -44,4 +44,4 @@ def _kind(artifact: bytes, where: str) -> int:
     kind, wire_type = tag >> 3, tag & 7
     if kind not in _KINDS or wire_type != _LENGTH_DELIMITED:
         raise Malformed(where, "does not begin with a statement", "It is no artifact.")
-    return kind
+    return int(kind)

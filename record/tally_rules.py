@@ -132,9 +132,9 @@ def _apply_session(state: State, statement: DecryptionSession, _: int) -> None:
     state.session = SessionState(statement.session, statement.trustees, ciphertexts)
 
 
-def _session(state: State) -> SessionState:
+def _session(state: State, speaker: str = "server") -> SessionState:
     if state.session is None:
-        raise _reject("R.session", "no decryption session has begun", "decryption")
+        raise _reject("R.session", "no decryption session has begun", "decryption", speaker)
     return state.session
 
 
@@ -149,8 +149,8 @@ def _entries(statement: RoundPart) -> Sequence[object]:
 
 
 def _check_part(state: State, statement: RoundPart) -> None:
-    session, round_ = _session(state), _ROUND[type(statement)]
-    i = statement.trustee
+    i, round_ = statement.trustee, _ROUND[type(statement)]
+    session = _session(state, f"trustee {i}")
     parts = session.parts.get((round_, i), [])
     first = PART * len(parts)
     size = min(PART, session.ciphertexts - first)

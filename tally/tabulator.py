@@ -73,7 +73,7 @@ class Tabulator:
         self._unopened: dict[tuple[int, bytes], tuple[int, ...]] = {}
         self._working_set: tuple[int, ...] = ()
         self._notices: tuple[str, ...] = ()
-        self._blamed: dict[int, str] = {}
+        self._warning: tuple[str, ...] = ()
         self._read = lru_cache(maxsize=64)(log.read)
 
     def notices(self) -> tuple[str, ...]:
@@ -106,7 +106,7 @@ class Tabulator:
             notices = self._open_and_count()
         if self._state.phase is Phase.COMPLETE:
             self._sign()
-        self._notices = (*self._blamed.values(), *notices)
+        self._notices = (*self._warning, *notices)
         return self._log.size() > before
 
     @property
@@ -204,8 +204,8 @@ class Tabulator:
             )
             if opened is not None:
                 self._working_set = opened.trustees
-                for i in opened.wrong:
-                    self._blamed[i] = f"Trustee {i} gave a wrong share of a ballot's nonce."
+                if opened.failed:
+                    self._warning = (_warning(opened.trustees),)
                 self._log.publish(opened.decryption)
                 return ""
             self._unopened[tried] = given
@@ -265,6 +265,13 @@ class Tabulator:
             key = self._state.need_keys().vote_key
             self._discrete_log = DiscreteLog(key.group, key.element)
         return self._discrete_log
+
+
+def _warning(trustees: Sequence[int]) -> str:
+    return (
+        "Some shares of challenged ballots' nonces are wrong; those of trustees "
+        f"{', '.join(map(str, trustees))} have opened the ballots."
+    )
 
 
 def _need(artifact: Artifact, kind: type[S]) -> S:

@@ -28,6 +28,7 @@ from trustees.coordinator import Coordinator
 from trustees.machine import Membership, Trustee
 from trustees.messages import ConfirmationDue, Message, PostArtifact, Step
 from trustees.reading import RecordCopy
+from trustees.vault import SecretStore
 
 
 @dataclass
@@ -147,7 +148,7 @@ class Hall:
         self.tabulator = Tabulator(self.log, self.nonce_shares, self._sign_checkpoint)
 
     def make(
-        self, i: int, store: DictStore | None = None, copy: RecordCopy | None = None
+        self, i: int, store: SecretStore | None = None, copy: RecordCopy | None = None
     ) -> Trustee:
         """Trustee i, from its store."""
         return Trustee(self.membership(i), store or self.stores[i], self._verify, copy)

@@ -16,7 +16,16 @@ from dataclasses import dataclass
 import grpc
 
 from crypto.errors import Malformed, Rejected, SailauError
-from rpc.errors import Busy, Denied, ServerFailed, Unauthenticated, Unavailable, explain, explained
+from rpc.errors import (
+    Busy,
+    CallFailed,
+    Denied,
+    ServerFailed,
+    Unauthenticated,
+    Unavailable,
+    explain,
+    explained,
+)
 from sailau.v1 import (
     bulletin_board_pb2,
     bulletin_board_pb2_grpc,
@@ -38,6 +47,7 @@ ATTEND_EVERY = 2.0
 CALL_TIMEOUT = 120.0
 """The server proves what it is sent before it answers: 512 entries take seconds."""
 FIRST_PAUSE, LONGEST_PAUSE = 0.2, 10.0
+PAUSE_AFTER_REFUSAL = 2.0
 _AHEAD = 256
 _AT_ONCE = 64
 _IDLE = 0.25
@@ -185,10 +195,14 @@ class TrusteeClient:
     def _post(self, message: Message) -> None:
         try:
             index = self._send(message)
-        except (Unavailable, Busy, ServerFailed, Malformed, Rejected) as error:
-            # Lost, or overtaken by a session that the board is about to tell us of.
+        except Unavailable as error:
+            self._tell(Disconnected(str(error)))
+            self._stop.wait(FIRST_PAUSE)
+            return
+        except (Busy, CallFailed, ServerFailed, Malformed, Rejected) as error:
+            # Perhaps overtaken by a session that the board is about to tell us of.
             self._tell(NotTaken(message.what, error))
-            self._stop.wait(FIRST_PAUSE if isinstance(error, Unavailable) else 2.0)
+            self._stop.wait(PAUSE_AFTER_REFUSAL)
             return
         self._trustee.posted(message)
         self._wait_for = max(self._wait_for, index + 1)

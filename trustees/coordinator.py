@@ -162,8 +162,8 @@ class Coordinator:
 
         Returns its number and U. A session whose trustee has disappeared is ended by
         starting the next one. Raises R.order before the encrypted tallies are there and
-        once all are decrypted, R.session if fewer than the quorum are asked for or present, if one that is asked
-        for is not, and once decrypted tallies are being published.
+        once all are decrypted, R.session if fewer than the quorum are asked for or
+        present, if one that is asked for is not, and once tallies are being published.
         """
         state, present = self._state, self.present()
         if state.phase is not Phase.TALLIED:

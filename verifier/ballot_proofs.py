@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from gmpy2 import mpz
 
-from verifier.ballots import chosen_identifier_hash, contests_of
+from verifier.ballot_hashes import chosen_identifier_hash, contests_of
 from verifier.election import Election, check_signature
 from verifier.findings import Findings, Place
 from verifier.group import FixedBase, Group

@@ -9,61 +9,18 @@ from __future__ import annotations
 from array import array
 from collections import Counter
 
+from verifier.ballot_hashes import chosen_identifier_hash, contest_misfit, hash_of_contest
 from verifier.compact import DigestMap
 from verifier.devices import Devices
 from verifier.election import Election
 from verifier.findings import Findings
-from verifier.group import Group
-from verifier.hashing import HASH_WIDTH, confirmation_code, contest_hash, identifier_hash
-from verifier.manifest import Cell, Contest, Manifest
+from verifier.hashing import confirmation_code, identifier_hash
+from verifier.manifest import Cell
 from verifier.schema import pb
 from verifier.wire import Reader
 
 SPOILED, CAST, CHALLENGED, LATE = range(4)
 """What became of a ballot. Spoiled until a statement decides; late ones never count."""
-
-
-def padded(data: bytes, width: int) -> bytes:
-    """Return an integer's bytes at the width at which it is hashed."""
-    return data if len(data) == width else data.lstrip(b"\0").rjust(width, b"\0")
-
-
-def hash_of_contest(group: Group, identifier: bytes, contest: pb.BallotContest) -> bytes:
-    """chi_l as this verifier computes it (eq. 70)."""
-    width = group.element_width
-    parts = [
-        padded(x, width)
-        for selection in contest.selections
-        for x in (selection.alpha, selection.beta)
-    ]
-    return contest_hash(identifier, contest.index, parts)
-
-
-def chosen_identifier_hash(group: Group, extended_hash: bytes, ballot: pb.Ballot) -> bytes:
-    """H_I as the ballot's other hashes and proofs use it.
-
-    That is the recomputed one; the recorded one only where 5.B fails and the ballot's
-    first contest hash shows that the device worked with it.
-    """
-    computed = identifier_hash(extended_hash, ballot.identifier)
-    recorded = ballot.identifier_hash
-    if recorded in (computed, b"") or len(recorded) != HASH_WIDTH or not ballot.contests:
-        return computed
-    first = ballot.contests[0]
-    worked = hash_of_contest(group, recorded, first) == first.contest_hash
-    return recorded if worked else computed
-
-
-def contests_of(manifest: Manifest, ballot: pb.Ballot) -> list[tuple[pb.BallotContest, Contest]]:
-    """Pair each contest of a ballot with the manifest's, where they fit each other."""
-    pairs = []
-    for contest in ballot.contests:
-        if not 1 <= contest.index <= len(manifest.contests):
-            continue
-        known = manifest.contests[contest.index - 1]
-        if len(contest.selections) == len(known.options):
-            pairs.append((contest, known))
-    return pairs
 
 
 class Ballots:
@@ -127,7 +84,7 @@ class Ballots:
         if [contest.index for contest in ballot.contests] != [c.index for c in contests]:
             return "its contests are not those of its ballot style, ascending"
         for contest, known in zip(ballot.contests, contests, strict=True):
-            problem = _contest_misfit(contest, known)
+            problem = contest_misfit(contest, known)
             if problem:
                 return f"contest {known.label!r}: {problem}"
         return ""
@@ -278,14 +235,3 @@ class Ballots:
         for label in devices.unaccounted():
             message = "the device has neither closed nor been declared missing"
             self._findings.failed("R.polls-close", place.at(device=label), message, culprit)
-
-
-def _contest_misfit(contest: pb.BallotContest, known: Contest) -> str:
-    if len(contest.selections) != len(known.options):
-        return "there is not one selection for each option"
-    proofs = [(contest.limit_proof, known.selection_limit)]
-    proofs += [(selection.proof, known.option_limit) for selection in contest.selections]
-    for proof, limit in proofs:
-        if not len(proof.challenges) == len(proof.responses) == limit + 1:
-            return "a proof has not one challenge and one response for each value in range"
-    return ""

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from gmpy2 import mpz
 
-from verifier.ballots import chosen_identifier_hash, hash_of_contest
+from verifier.ballot_hashes import chosen_identifier_hash, hash_of_contest
 from verifier.ceremony import JointKeys
 from verifier.election import Election
 from verifier.findings import Findings, Place

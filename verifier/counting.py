@@ -52,6 +52,10 @@ class Counting:
         """By cell: the options, by position from 0."""
         self.result: tuple[pb.Result, Reader] | None = None
 
+    def ciphertexts(self) -> list[tuple[EncryptedCell, int]]:
+        """Return what there is to decrypt, in the order of the record."""
+        return self._tallies.ciphertexts()
+
     # --- V11 -------------------------------------------------------------------------
 
     def decrypted_tally(self, statement: pb.DecryptedTally, reader: Reader) -> bool:

@@ -10,16 +10,13 @@ from __future__ import annotations
 import hashlib
 from array import array
 from collections.abc import Iterator
-from dataclasses import dataclass
 
-from google.protobuf.message import DecodeError
-
-from verifier.archive import Archive, FileDamaged, FileMissing, Stream, read_file
+from verifier.archive import Archive, FileDamaged, FileMissing, read_file
 from verifier.compact import DigestMap
 from verifier.findings import Findings, Place
+from verifier.frames import Frames, Item, kind_of_entry, split_bundle
 from verifier.merkle import TILE_WIDTH, Frontier, Tiles, leaf_hash, tile_name, tile_path
 from verifier.schema import pb
-from verifier.wire import MAX_ARTIFACT
 
 _MAX_BUNDLE = TILE_WIDTH * 130
 _HASH = 32
@@ -28,63 +25,6 @@ _PUBLISHER = "publisher"
 
 class Changed(Exception):
     """A file of the record changed while it was being verified."""
-
-
-@dataclass(frozen=True, slots=True)
-class Item:
-    """One artifact: its number in the log and its bytes."""
-
-    number: int
-    data: bytes
-
-
-class _Frames:
-    """Reads length-delimited artifacts from one file."""
-
-    def __init__(self, stream: Stream) -> None:
-        self._stream = stream
-        self._offset = 0
-        self.digest = hashlib.sha256()
-        self.start = 0
-        """Where the frame of the last artifact begins."""
-        self.crooked = False
-        """Whether its length was not written in the shortest way."""
-
-    def _take(self, size: int) -> bytes:
-        data = self._stream.read(size)
-        self._offset += len(data)
-        self.digest.update(data)
-        return data
-
-    def _length(self) -> int | None:
-        length, shift = 0, 0
-        while shift < 35:
-            byte = self._take(1)
-            if not byte:
-                if shift:
-                    raise FileDamaged(f"{self._stream.name} ends inside a length")
-                return None
-            length |= (byte[0] & 0x7F) << shift
-            shift += 7
-            if byte[0] < 0x80:
-                self.crooked = byte[0] == 0 and shift > 7
-                return length
-        raise FileDamaged(f"{self._stream.name}: a length of more than five bytes")
-
-    def next(self) -> bytes | None:
-        """Return the next artifact, or None at the end."""
-        self.start = self._offset
-        length = self._length()
-        if length is None:
-            return None
-        if length > MAX_ARTIFACT:
-            raise FileDamaged(
-                f"{self._stream.name}: an artifact of {length} bytes; {MAX_ARTIFACT} are allowed"
-            )
-        data = self._take(length)
-        if len(data) != length:
-            raise FileDamaged(f"{self._stream.name} ends inside an artifact")
-        return data
 
 
 def _artifacts_path(file: int) -> str:
@@ -128,7 +68,7 @@ class Log:
         self._open_tiles(file, width)
         try:
             with self._archive.open(path) as stream:
-                frames = _Frames(stream)
+                frames = Frames(stream)
                 for number in range(first, first + width):
                     data = frames.next()
                     if data is None:
@@ -189,7 +129,7 @@ class Log:
         published = None if self._bundle is None else self._bundle[row]
         computed = pb.Entry(kind=kind or 0, sha256=sha256, size=len(item.data))
         if kind is None and published is not None:
-            computed.kind = _published_kind(published)
+            computed.kind = kind_of_entry(published)
         entry = computed.SerializeToString(deterministic=True)
         if published is not None:
             self._findings.check(
@@ -246,7 +186,7 @@ class Log:
         path = _artifacts_path(file)
         try:
             with self._archive.open(path) as stream:
-                frames = _Frames(stream)
+                frames = Frames(stream)
                 for number in range(first, min(first + TILE_WIDTH, self.size)):
                     data = frames.next()
                     if data is None:
@@ -263,31 +203,9 @@ class Log:
         try:
             with self._archive.open(path) as stream:
                 stream.seek(self._offsets[number])
-                data = _Frames(stream).next() or b""
+                data = Frames(stream).next() or b""
         except (FileMissing, FileDamaged) as error:
             raise Changed(f"{path} changed while it was being verified: {error}") from error
         if self._known.get(hashlib.sha256(data).digest()) != number:
             raise Changed(f"{path} changed while it was being verified")
         return data
-
-
-def split_bundle(data: bytes, width: int) -> list[bytes]:
-    """Split an entry bundle into `width` entries. Raises ValueError."""
-    entries, position = [], 0
-    while position < len(data):
-        length = int.from_bytes(data[position : position + 2], "big")
-        end = position + 2 + length
-        if position + 2 > len(data) or end > len(data):
-            raise ValueError("the entry bundle ends inside an entry")
-        entries.append(data[position + 2 : end])
-        position = end
-    if len(entries) != width:
-        raise ValueError(f"the entry bundle holds {len(entries)} entries, not {width}")
-    return entries
-
-
-def _published_kind(published: bytes) -> int:
-    try:
-        return int(pb.Entry.FromString(published).kind)
-    except (DecodeError, ValueError):
-        return 0

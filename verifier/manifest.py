@@ -6,16 +6,15 @@ still returns one if its shape allows: a broken rule need not end the verificati
 
 from __future__ import annotations
 
-import json
 import re
-import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
+from verifier.manifest_rules import Rules, ShapeError, load_json
+
 FORMAT = "sailau-manifest/1"
-MAX_LIMIT = 1000
 MAX_CELLS = 1 << 20
 """Tallies, one for each unit and contest; a bound on what a hostile manifest can ask for."""
 
@@ -72,110 +71,11 @@ class Manifest:
             for i in sorted(contests):
                 cells[unit, contests[i].label] = contests[i]
             if len(cells) > MAX_CELLS:
-                raise _Shape(f"there are more than {MAX_CELLS} tallies to make")
+                raise ShapeError(f"there are more than {MAX_CELLS} tallies to make")
         return cells
 
 
-class _Shape(Exception):
-    """The manifest's shape is so wrong that nothing can be built from it."""
-
-
-class _Rules:
-    """Collects broken rules with their paths."""
-
-    def __init__(self) -> None:
-        self.problems: list[str] = []
-
-    def broken(self, path: str, problem: str) -> None:
-        self.problems.append(f"{path}: {problem}")
-
-    def require(self, holds: bool, path: str, problem: str) -> None:
-        if not holds:
-            self.broken(path, problem)
-
-    def members(self, value: Any, path: str, names: tuple[str, ...]) -> dict[str, Any]:
-        """Return an object that has exactly these members."""
-        if not isinstance(value, dict):
-            raise _Shape(f"{path}: not an object")
-        for name in names:
-            if name not in value:
-                raise _Shape(f"{path}: the member {name!r} is missing")
-        for name in value:
-            self.require(name in names, path, f"the member {name[:100]!r} is unknown")
-        return value
-
-    def items(self, value: Any, path: str) -> list[Any]:
-        """Return a list with something in it."""
-        if not isinstance(value, list):
-            raise _Shape(f"{path}: not a list")
-        self.require(bool(value), path, "an empty list")
-        return value
-
-    def text(self, value: Any, path: str) -> str:
-        """Return a string that UTF-8 can hold."""
-        if not isinstance(value, str):
-            raise _Shape(f"{path}: not a string")
-        if any("\ud800" <= character <= "\udfff" for character in value):
-            raise _Shape(f"{path}: half a surrogate pair")
-        return value
-
-    def label(self, value: Any, path: str) -> str:
-        """Return a label."""
-        label = self.text(value, path)
-        good = (
-            1 <= len(label) <= 100
-            and label == label.strip()
-            and not any(unicodedata.category(character) == "Cc" for character in label)
-        )
-        self.require(good, path, "not a label of 1 to 100 characters without outer space")
-        return label
-
-    def labels(self, value: Any, path: str) -> list[str]:
-        """Return a list of references: labels that do not repeat."""
-        labels = [
-            self.label(item, f"{path}[{i}]") for i, item in enumerate(self.items(value, path))
-        ]
-        self.unique(labels, path)
-        return labels
-
-    def unique(self, labels: list[str], path: str) -> None:
-        """Require that no label stands twice."""
-        self.require(len(set(labels)) == len(labels), path, "a label stands twice")
-
-    def limit(self, value: Any, path: str) -> int:
-        """Return a limit, 1 to 1,000."""
-        if not isinstance(value, int) or isinstance(value, bool):
-            raise _Shape(f"{path}: not a whole number")
-        if not 1 <= value <= MAX_LIMIT:
-            raise _Shape(f"{path}: not between 1 and {MAX_LIMIT}")
-        return value
-
-
-def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    result = dict(pairs)
-    if len(result) != len(pairs):
-        raise ValueError("a member stands twice in one object")
-    return result
-
-
-def _no_constant(name: str) -> None:
-    raise ValueError(f"{name} is not JSON")
-
-
-def _load(data: bytes) -> Any:
-    if data.startswith(b"\xef\xbb\xbf"):
-        raise _Shape("it begins with a byte order mark")
-    try:
-        return json.loads(
-            data.decode("utf-8"), object_pairs_hook=_no_duplicates, parse_constant=_no_constant
-        )
-    except UnicodeDecodeError as error:
-        raise _Shape("it is not UTF-8") from error
-    except (ValueError, RecursionError) as error:
-        raise _Shape(f"it is not JSON: {str(error)[:200]}") from error
-
-
-def _texts(rules: _Rules, value: Any, path: str, languages: list[str]) -> dict[str, str]:
+def _texts(rules: Rules, value: Any, path: str, languages: list[str]) -> dict[str, str]:
     texts = rules.members(value, path, tuple(languages))
     return {
         language: rules.text(text, f"{path}.{language}")
@@ -184,7 +84,7 @@ def _texts(rules: _Rules, value: Any, path: str, languages: list[str]) -> dict[s
     }
 
 
-def _dates(rules: _Rules, value: Any) -> None:
+def _dates(rules: Rules, value: Any) -> None:
     dates = rules.members(value, "dates", ("opens", "closes"))
     days = []
     for name in ("opens", "closes"):
@@ -197,7 +97,7 @@ def _dates(rules: _Rules, value: Any) -> None:
     rules.require(days[0] <= days[1], "dates", "opens is after closes")
 
 
-def _contest(rules: _Rules, value: Any, path: str, index: int, languages: list[str]) -> Contest:
+def _contest(rules: Rules, value: Any, path: str, index: int, languages: list[str]) -> Contest:
     members = ("label", "name", "selection_limit", "option_limit", "options")
     item = rules.members(value, path, members)
     _texts(rules, item["name"], f"{path}.name", languages)
@@ -218,7 +118,7 @@ def _contest(rules: _Rules, value: Any, path: str, index: int, languages: list[s
 
 
 def _styles(
-    rules: _Rules, value: Any, contests: tuple[Contest, ...], languages: list[str]
+    rules: Rules, value: Any, contests: tuple[Contest, ...], languages: list[str]
 ) -> dict[str, tuple[Contest, ...]]:
     known = {contest.label for contest in contests}
     styles: dict[str, tuple[Contest, ...]] = {}
@@ -237,7 +137,7 @@ def _styles(
 
 
 def _units(
-    rules: _Rules, value: Any, styles: dict[str, tuple[Contest, ...]], languages: list[str]
+    rules: Rules, value: Any, styles: dict[str, tuple[Contest, ...]], languages: list[str]
 ) -> dict[str, tuple[str, ...]]:
     units: dict[str, tuple[str, ...]] = {}
     parents: dict[str, str] = {}
@@ -264,7 +164,7 @@ def _units(
     return units
 
 
-def _tree(rules: _Rules, units: dict[str, tuple[str, ...]], parents: dict[str, str]) -> None:
+def _tree(rules: Rules, units: dict[str, tuple[str, ...]], parents: dict[str, str]) -> None:
     for label, parent in parents.items():
         rules.require(parent in units, "units", f"there is no unit {parent!r}, parent of {label!r}")
     inner = set(parents.values())
@@ -288,7 +188,7 @@ def _tree(rules: _Rules, units: dict[str, tuple[str, ...]], parents: dict[str, s
         safe.update(path)
 
 
-def _devices(rules: _Rules, value: Any, units: dict[str, tuple[str, ...]]) -> dict[str, Device]:
+def _devices(rules: Rules, value: Any, units: dict[str, tuple[str, ...]]) -> dict[str, Device]:
     devices: dict[str, Device] = {}
     labels = []
     for i, raw in enumerate(rules.items(value, "devices")):
@@ -320,8 +220,8 @@ _MEMBERS = (
 )
 
 
-def _build(rules: _Rules, data: bytes) -> Manifest:
-    top = rules.members(_load(data), "manifest", _MEMBERS)
+def _build(rules: Rules, data: bytes) -> Manifest:
+    top = rules.members(load_json(data), "manifest", _MEMBERS)
     rules.require(top["format"] == FORMAT, "format", f"not {FORMAT!r}")
     languages = rules.labels(top["languages"], "languages")
     for language in languages:
@@ -354,9 +254,9 @@ def parse_manifest(data: bytes) -> tuple[Manifest | None, tuple[str, ...]]:
 
     The manifest is None if its shape is so wrong that it says nothing.
     """
-    rules = _Rules()
-    build: Callable[[_Rules, bytes], Manifest] = _build
+    rules = Rules()
+    build: Callable[[Rules, bytes], Manifest] = _build
     try:
         return build(rules, data), tuple(rules.problems)
-    except _Shape as error:
+    except ShapeError as error:
         return None, (*rules.problems, str(error))

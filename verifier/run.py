@@ -8,7 +8,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -30,9 +29,11 @@ from verifier.note import (
     verify_checkpoint,
 )
 from verifier.order import AWAITED, Phase
+from verifier.outcome import make_report
 from verifier.parameters import BY_NAME
-from verifier.report import Counts, Header, Report, Total
+from verifier.report import Report
 from verifier.schema import pb
+from verifier.shares import Shares
 from verifier.signers import speaker
 from verifier.survey import Books, Survey
 from verifier.wire import Reader, kind_of, parse_artifact
@@ -178,15 +179,8 @@ class Verification:
 
     def _read_count(self, books: Books, openings: Openings) -> None:
         """Read what follows the close again: sessions, and openings of challenged ballots."""
-        decryption = Decryption(
-            books.election,
-            books.keys,
-            books.ceremony,
-            books.counting,
-            books.tallies.ciphertexts(),
-            self.log.at,
-            self.findings,
-        )
+        shares = Shares(books.election, books.keys, books.ceremony, books.counting)
+        decryption = Decryption(books.election, shares, self.log.at, self.findings)
         start = self.survey.first_after_close
         for item in self.log.again(start):
             artifact, _ = parse_artifact(item.data)
@@ -215,59 +209,7 @@ class Verification:
 
     def report(self) -> Report:
         """Put everything together."""
-        findings = self.findings
-        failures = sorted(
-            findings.failures,
-            key=lambda f: (f.place.artifact is None, f.place.artifact or 0),
-        )
-        return Report(
-            verdict="refuted" if findings.total_failed else "verified",
-            until=self._until or "end",
-            header=self._header(),
-            checks=dict(findings.counts),
-            failures=tuple(failures),
-            failures_total=findings.total_failed,
-            counts=self._counts(),
-            totals=self._totals(),
-        )
-
-    def _header(self) -> Header:
-        election = self.survey.election
-        if election is None:
-            return Header(size=self.log.size, root=self._root.hex())
-        return Header(
-            parameters=election.parameters.name,
-            election=election.manifest.label if election.manifest else "",
-            manifest_sha256=hashlib.sha256(election.manifest_file).hexdigest(),
-            base_hash=election.base_hash.hex(),
-            log_key=election.log_key.text if election.log_key else "",
-            size=self.log.size,
-            root=self._root.hex(),
-        )
-
-    def _counts(self) -> Counts:
-        books, election = self.survey.books, self.survey.election
-        found = books.ballots.counts() if books else {}
-        chains = books.devices.chains if books else {}
-        return Counts(
-            artifacts=self.log.size,
-            trustees=election.trustees if election else 0,
-            quorum=election.quorum if election else 0,
-            devices=len(chains),
-            missing=tuple(
-                (label, chain.reason) for label, chain in chains.items() if chain.state == "missing"
-            ),
-            **found,
-        )
-
-    def _totals(self) -> tuple[Total, ...]:
-        books = self.survey.books
-        if books is None or self.survey.order.phase < Phase.COUNTED:
-            return ()
-        return tuple(
-            Total(contest.label, ballots, tuple(zip(contest.options, sums, strict=True)))
-            for contest, ballots, sums in books.counting.totals()
-        )
+        return make_report(self.findings, self.survey, self.log.size, self._root, self._until)
 
 
 def _count_statement(

@@ -10,8 +10,9 @@ from verifier.counting import Counting
 from verifier.devices import Devices
 from verifier.election import Election, check_signature, read_election, settle
 from verifier.findings import Findings, Place
+from verifier.frames import Item
 from verifier.hashing import device_information_hash
-from verifier.log import Item, Log
+from verifier.log import Log
 from verifier.order import PHASE_OF, Order, Phase, Trustees
 from verifier.parameters import Parameters
 from verifier.schema import pb

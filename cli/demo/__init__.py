@@ -19,6 +19,9 @@ from cli.demo.election import DemoElection, DemoFailed
 from cli.demo.processes import ChildFailed, Children
 from cli.demo.report import SUMMARY, agreed, show, write_summary
 
+_MARK = ".sailau-demo"
+"""Says that a directory is a demo's, and may be replaced by another."""
+
 
 @click.command()
 @click.option(
@@ -71,7 +74,8 @@ def demo(out: Path, ballots: int, seed: int, keep: bool) -> None:
 def _prepare(out: Path) -> None:
     """Replace an earlier demo's output, and nothing else."""
     if out.exists() and any(out.iterdir()):
-        if not ((out / SUMMARY).exists() or (out / "logs").exists()):
+        if not (out / _MARK).exists():
             fail(f"{out} is not empty and not an earlier demo's; choose another --out", UNUSABLE)
         shutil.rmtree(out)
     (out / "receipts").mkdir(parents=True)
+    (out / _MARK).touch()

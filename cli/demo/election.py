@@ -66,6 +66,7 @@ class DemoElection:
             MofNCompleteColumn(),
             TimeElapsedColumn(),
             console=errors,
+            disable=not errors.is_terminal,
         )
 
     def hold(self) -> Outcome:

@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ballotbox.admission import Admission
 from ballotbox.board import Board
 from ballotbox.errors import StoreDamaged, StoreForeign
 from ballotbox.store import SqliteStore
@@ -22,6 +23,7 @@ from crypto.parameters import TOY
 from crypto.range_proof import RangeProof
 from record.archive import read_archive
 from record.artifacts import (
+    Artifact,
     Ballot,
     Cast,
     Challenge,
@@ -33,6 +35,7 @@ from record.artifacts import (
     signed_message,
 )
 from record.checkpoint import verify_checkpoint
+from record.election import ElectionKeys
 from record.state import Phase, Status
 from sailau.v1 import record_pb2
 from tests.ballots import Plain, close_statement, device_statement, encrypt, rehashed
@@ -54,20 +57,21 @@ class Polls:
             self.board.append(data)
         self.take(self.world.append(device_statement(self.world, "ballot-box-1")).data)
 
-    def _open(self) -> Board:
+    def _open(self, admission: Admission | None = None) -> Board:
         world = self.world
         return Board.open(
             self.store,
             world.artifacts[0],
             server_key=world.role_key(Role.SERVER),
             log_key=world.secrets.log,
+            admission=admission,
         )
 
-    def reopen(self) -> Board:
+    def reopen(self, admission: Admission | None = None) -> Board:
         """The board as a restarted server has it."""
         self.store.close()
         self.store = SqliteStore.open(self.path, self.world.context.base_hash)
-        self.board = self._open()
+        self.board = self._open(admission)
         return self.board
 
     def take(self, data: bytes) -> int:
@@ -114,13 +118,18 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Polls]:
 def refused(polls: Polls, data: bytes) -> Malformed | Rejected:
     """The error with which the board refuses `data`; nothing is stored, the next ballot is."""
     before = polls.board.size(), polls.store.size(), polls.board.transcript.state.counts()
-    with pytest.raises((Malformed, Rejected)) as caught:
+    error: Malformed | Rejected
+    try:
         polls.take(data)
+    except (Malformed, Rejected) as refusal:
+        error = refusal
+    else:
+        pytest.fail("the board took it")
     after = polls.board.size(), polls.store.size(), polls.board.transcript.state.counts()
     assert before == after
     polls.submit()
     assert polls.board.size() == before[0] + 1
-    return caught.value
+    return error
 
 
 # --- ballots that do not prove what they claim
@@ -388,6 +397,35 @@ def test_many_threads_with_the_same_ballot_store_it_once(polls: Polls) -> None:
     assert polls.store.size() == len(polls.world.artifacts)
 
 
+class Together(Admission):
+    """Lets two ballots pass only once both are being checked."""
+
+    def __init__(self, world: World) -> None:
+        super().__init__(world.artifacts[0], workers=0)
+        self.barrier = threading.Barrier(2)
+
+    def verify(self, keys: ElectionKeys, artifact: Artifact) -> None:
+        super().verify(keys, artifact)
+        self.barrier.wait(60)
+
+
+def test_of_two_ballots_for_the_same_place_in_the_chain_one_is_taken(polls: Polls) -> None:
+    """Both were right when their proofs began to be checked; the chain does not fork."""
+    polls.reopen(Together(polls.world))
+    rivals = [polls.world.sign(encrypt(polls.world, FULL).ballot).data for _ in range(2)]
+
+    def attempt(data: bytes) -> str:
+        try:
+            polls.take(data)
+        except Rejected as error:
+            return error.check
+        return "taken"
+
+    with ThreadPoolExecutor(2) as pool:
+        assert sorted(pool.map(attempt, rivals)) == ["8.E", "taken"]
+    assert polls.store.size() == len(polls.world.artifacts) + 1
+
+
 def test_the_same_identifier_with_other_content_is_refused(polls: Polls) -> None:
     """Two ballots never share id_B: their nonces would be related (5.A)."""
     first = polls.submit()
@@ -552,7 +590,6 @@ def test_a_restarted_server_has_the_same_record(polls: Polls) -> None:
 def test_a_board_belongs_to_its_election_and_its_keys(polls: Polls) -> None:
     """Another election's artifact, another server key and another log key are refused."""
     world, other = polls.world, World.create(TOY_GROUP)
-    good = {"server_key": world.role_key(Role.SERVER), "log_key": world.secrets.log}
     with pytest.raises(StoreForeign):
         Board.open(
             polls.store,
@@ -560,10 +597,11 @@ def test_a_board_belongs_to_its_election_and_its_keys(polls: Polls) -> None:
             server_key=other.role_key(Role.SERVER),
             log_key=other.secrets.log,
         )
-    for name in good:
-        keys = {**good, name: Ed25519PrivateKey.generate()}
+    server_key, log_key = world.role_key(Role.SERVER), world.secrets.log
+    stranger = Ed25519PrivateKey.generate()
+    for keys in ((stranger, log_key), (server_key, stranger)):
         with pytest.raises(Rejected) as caught:
-            Board.open(polls.store, world.artifacts[0], **keys)
+            Board.open(polls.store, world.artifacts[0], server_key=keys[0], log_key=keys[1])
         assert caught.value.check == "R.role-keys"
 
 

@@ -221,7 +221,8 @@ def test_unknown_fields(kind: str, where: str) -> None:
 _NESTED = [
     field.name
     for field in record_pb2.Artifact.DESCRIPTOR.oneofs_by_name["statement"].fields
-    if any(inner.message_type is not None for inner in field.message_type.fields)
+    if field.message_type is not None
+    and any(inner.message_type is not None for inner in field.message_type.fields)
 ]
 
 

@@ -82,7 +82,7 @@ def test_names(language: str, name: str) -> None:
 def test_shares(numbers: tuple[tuple[int, ...], ...]) -> None:
     """Shares are rounded parts of the contest's votes, and zero where nobody voted."""
     for contest in found(numbers).contests:
-        total = sum(o.percent for o in contest.options)
+        total = sum((o.percent for o in contest.options), Decimal(0))
         if contest.votes == 0:
             assert total == 0
             continue

@@ -31,9 +31,9 @@ class OtherNonce(Encryptor):
 
 
 @cache
-def the_tallied(n: int = 3, k: int = 2, votes: tuple[Plain, ...] = VOTES) -> Hall:
+def the_tallied(n: int = 3, k: int = 2) -> Hall:
     """An election up to its tallies; fork it before going on."""
-    return tallied(TOY[-1], n, k, votes)
+    return tallied(TOY[-1], n, k)
 
 
 def answered(n: int = 3, k: int = 2, chosen: tuple[int, ...] = (1, 2)) -> Hall:
@@ -68,7 +68,7 @@ def test_counts_and_openings() -> None:
 
 def test_nothing_cast() -> None:
     """An election without a ballot has tallies of nothing, and they decrypt to zeroes."""
-    hall = fork(the_tallied(2, 2, ()))
+    hall = tallied(TOY[-1], 2, 2, [])
     hall.decrypt((1, 2))
     hall.tabulator.step()
     assert set(counts(hall.world).values()) == {(0, 0, 0), (0, 0)}
@@ -165,16 +165,17 @@ def test_failure_is_told(caplog: pytest.LogCaptureFixture) -> None:
     """A failure in the thread shows in the notices and in the log, and is tried again."""
     hall = answered()
     stop = threading.Event()
+    words = secrets.token_hex(16)
 
     def fail() -> None:
         stop.set()
-        raise OSError("secret words of the disk")
+        raise OSError(words)
 
     tabulator = Tabulator(hall.log, hall.nonce_shares, fail)
     tabulator.run(stop)
     assert "tried again: OSError" in tabulator.notices()[0]
     assert "the tally failed" in caplog.text
-    assert "secret words" not in caplog.text + tabulator.notices()[0]
+    assert words not in caplog.text + tabulator.notices()[0]
 
 
 # --- nonce shares
@@ -189,18 +190,17 @@ def spoil(hall: Hall, trustee: int, codes: slice = slice(None)) -> None:
         hall.nonce_shares.rows[key] = group.encode_element(m * group.g % group.p)
 
 
-@pytest.mark.parametrize(("n", "k", "bad"), [(3, 2, {1}), (3, 2, {3}), (5, 3, {1, 4}), (5, 3, {2})])
+@pytest.mark.parametrize(("n", "k", "bad"), [(3, 2, {1}), (3, 2, {2}), (5, 3, {1, 4}), (5, 3, {2})])
 def test_wrong_shares_are_left_out(n: int, k: int, bad: set[int]) -> None:
-    """With enough right shares every ballot opens, and those who gave wrong ones are named."""
+    """With enough right shares every ballot opens, and it is told that some were wrong."""
     hall = answered(n, k, tuple(range(1, n + 1)))
     for i in bad:
         spoil(hall, i)
     hall.tabulator.step()
     assert hall.world.state.phase is Phase.COUNTED
     assert counts(hall.world) == EXPECTED
-    assert set(hall.tabulator.notices()) == {
-        f"Trustee {i} gave a wrong share of a ballot's nonce." for i in bad
-    }
+    (notice,) = hall.tabulator.notices()
+    assert notice.startswith("Some shares of challenged ballots' nonces are wrong")
 
 
 def test_too_many_wrong_shares() -> None:
@@ -220,13 +220,13 @@ def test_too_many_wrong_shares() -> None:
 
 
 def test_device_that_seals_another_nonce() -> None:
-    """No set of shares opens a ballot whose device cheated; it is named, and nothing wrong is said."""
+    """No set of shares opens a ballot whose device cheated; it is named."""
     votes = (
         *VOTES[:1],
         Plain({"president": (1, 0, 0)}, fate=Fate.CHALLENGE, encryptor=OtherNonce),
         Plain({"president": (1, 0, 0)}, fate=Fate.CHALLENGE),
     )
-    hall = fork(the_tallied(3, 2, votes))
+    hall = tallied(TOY[-1], 3, 2, votes)
     hall.decrypt((1, 2, 3))
     hall.tabulator.step()
     (notice,) = hall.tabulator.notices()

@@ -145,10 +145,10 @@ def test_in_a_key_store(tmp_path: Path) -> None:
     path = tmp_path / "home" / "keys"
     cost = ScryptCost(n=2, r=1, p=1)
     with Keystore.create(path, b"passphrase", {"role": b"x"}, cost=cost) as store:
-        hall.trustees[1] = hall.make(1, store)  # type: ignore[arg-type]
+        hall.trustees[1] = hall.make(1, store)
         hall.turn(1)
     with Keystore.open(path, b"passphrase") as store:
-        hall.trustees[1] = hall.make(1, store)  # type: ignore[arg-type]
+        hall.trustees[1] = hall.make(1, store)
         hall.run()
         assert hall.world.state.phase is Phase.READY
         names = set(store.secrets)

@@ -150,68 +150,81 @@ def _eventually(condition: Callable[[], bool]) -> bool:
     return any(condition() or threading.Event().wait(0.1) for _ in range(300))
 
 
+class Voters:
+    """One device whose voters submit and cast, in a thread, until there are enough."""
+
+    def __init__(self, servers: Servers, directory: Path) -> None:
+        world, base_hash = servers.world, servers.world.context.base_hash
+        journal = Journal.create(directory / "journal.db", base_hash, DEVICE, KEY)
+        key = world.device_key(DEVICE)
+        self.machine = DeviceMachine(world.context, world.keys, DEVICE, key, journal)
+        self.channel = servers.network.role_channel(servers.port, Role.DEVICE, DEVICE)
+        self.terminal = Terminal(self.machine, DeviceClient(self.channel, world.context))
+        self.receipts: list[Receipt] = []
+        self.failures: list[BaseException] = []
+        self.enough = threading.Event()
+        self.thread = threading.Thread(target=self._vote)
+
+    def _vote(self) -> None:
+        try:
+            self.terminal.begin()
+            while not self.enough.is_set():
+                code, receipt = self.terminal.submit("centre", "full", {"council": {"no": 1}})
+                self.receipts.append(receipt)
+                cast = self.terminal.cast(code)
+                if cast is not None:
+                    self.receipts.append(cast)
+            self.terminal.close()
+        except BaseException as error:
+            self.failures.append(error)
+            raise
+
+    def wait_for_some(self) -> None:
+        """Until a few more receipts have come, or something has gone wrong."""
+        before = len(self.receipts)
+        assert _eventually(lambda: len(self.receipts) > before + 4 or bool(self.failures))
+
+    def finish(self) -> None:
+        """Let the device close its chain."""
+        self.enough.set()
+        self.thread.join(60)
+        self.channel.close()
+        assert not self.failures
+        assert self.machine.outgoing() == ()
+
+
 def test_every_receipted_ballot_is_there_once_after_kills(tmp_path: Path) -> None:
     """A device submits and casts while its server is killed three times and started again."""
     servers = Servers(tmp_path)
-    world = servers.world
     servers.start()
-    receipts: list[Receipt] = []
-    failures: list[BaseException] = []
-    enough = threading.Event()
-    journal = Journal.create(tmp_path / "journal.db", world.context.base_hash, DEVICE, KEY)
-    machine = DeviceMachine(world.context, world.keys, DEVICE, world.device_key(DEVICE), journal)
-    channel = servers.network.role_channel(servers.port, Role.DEVICE, DEVICE)
-
-    def vote() -> None:
-        terminal = Terminal(machine, DeviceClient(channel, world.context))
-        try:
-            terminal.begin()
-            while not enough.is_set():
-                code, receipt = terminal.submit("centre", "full", {"president": {"abai": 1}})
-                receipts.append(receipt)
-                cast = terminal.cast(code)
-                if cast is not None:
-                    receipts.append(cast)
-            terminal.close()
-        except BaseException as error:
-            failures.append(error)
-            raise
-
-    voter = threading.Thread(target=vote)
-    voter.start()
+    voters = Voters(servers, tmp_path)
+    voters.thread.start()
     for _ in range(3):
-        before = len(receipts)
-        assert _eventually(lambda b=before: len(receipts) > b + 4 or bool(failures))  # type: ignore[misc]
+        voters.wait_for_some()
         threading.Event().wait(random.random() / 10)
-        worker = servers.worker
         servers.kill()
-        assert _eventually(lambda w=worker: _gone(w))  # type: ignore[misc]
+        assert _eventually(lambda: _gone(servers.worker)), "a worker outlived its server"
         servers.start()
-    before = len(receipts)
-    assert _eventually(lambda: len(receipts) > before + 4 or bool(failures))
-    enough.set()
-    voter.join(60)
-    assert not failures
+    voters.wait_for_some()
+    voters.finish()
     servers.kill()
-    channel.close()
 
-    store = SqliteStore.open(servers.path, world.context.base_hash)
+    store = SqliteStore.open(servers.path, servers.world.context.base_hash)
     data = list(store.read(0, 10**6))
-    transcript = Transcript(world.artifacts[0])
+    store.close()
+    transcript = Transcript(servers.world.artifacts[0])
     for artifact in data[1:]:
         transcript.append(transcript.parse(artifact))
     state = transcript.state
     assert state.devices[DEVICE].closed
     assert len(set(data)) == len(data)
-    submitted = [r for r in receipts if r.kind is ReceiptKind.SUBMITTED]
+    submitted = [r for r in voters.receipts if r.kind is ReceiptKind.SUBMITTED]
     assert len(submitted) == len(state.ballots) == state.cast
-    for receipt in receipts:
+    for receipt in voters.receipts:
         entry = state.ballots[receipt.confirmation_code]
         assert entry.status is Status.CAST
         place = entry.index if receipt.kind is ReceiptKind.SUBMITTED else entry.decided
         assert place == receipt.index
-    assert machine.outgoing() == ()
-    store.close()
 
 
 def test_a_killed_server_leaves_no_lock_and_a_running_one_does(tmp_path: Path) -> None:

@@ -29,6 +29,7 @@ from identity.roles import Role
 from record.archive import read_archive
 from record.artifacts import Ballot, Cast, Challenge, DeviceMissing
 from record.artifacts import Role as SigningRole
+from record.proofs import verify_ballot
 from record.state import Phase
 from rpc.credentials import role_channel
 from rpc.errors import AlreadyDone, Busy, Denied, NotFound, Unavailable, explain
@@ -344,7 +345,7 @@ def test_a_bad_ballot_gets_its_status_and_the_next_good_one_is_taken(
 def test_bytes_that_are_no_message_are_invalid(shared: Polls) -> None:
     """Before any artifact is looked for in them."""
     channel = shared.listening.role_channel(Role.DEVICE, DEVICE)
-    call = channel.unary_unary("/sailau.v1.BallotBoxService/Submit")
+    call: Any = channel.unary_unary("/sailau.v1.BallotBoxService/Submit")
     assert failure(lambda: call(b"\xff\xff\xff"))[0] is CODE.INVALID_ARGUMENT
 
 
@@ -472,7 +473,7 @@ def test_a_full_queue_is_told_and_the_ballot_is_taken_later(
 ) -> None:
     """RESOURCE_EXHAUSTED; the chain is not disturbed."""
     entered, leave = threading.Event(), threading.Event()
-    real = admissions.verify_ballot
+    real = verify_ballot
 
     def slowly(*arguments: Any) -> None:
         entered.set()
