@@ -15,7 +15,7 @@ from rich.console import Console
 from crypto.errors import Malformed, Rejected, SailauError
 from identity.passphrase import ask_passphrase, read_passphrase
 
-REFUSED, UNUSABLE, UNREACHABLE = 1, 2, 3
+REFUSED, UNUSABLE, UNREACHABLE, INTERRUPTED = 1, 2, 3, 130
 """Exit codes beside 0."""
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -31,8 +31,11 @@ def reporting_errors() -> Iterator[None]:
         yield
     except SailauError as error:
         fail(str(error), _exit_code(error))
-    except KeyboardInterrupt:
-        fail("interrupted", 130)
+    except click.ClickException as error:
+        error.show()
+        raise SystemExit(error.exit_code) from None
+    except (click.Abort, KeyboardInterrupt):
+        fail("interrupted", INTERRUPTED)
     except BrokenPipeError:
         raise SystemExit(0) from None
     except OSError as error:
@@ -86,8 +89,8 @@ def passphrase(file: Path | None, purpose: str, *, new: bool = False) -> bytes:
 
 
 def print_json(value: Any) -> None:
-    """One JSON document on standard output, for programs."""
-    json.dump(value, sys.stdout, ensure_ascii=False, indent=2)
+    """One JSON document on standard output, for programs: in ASCII, whatever the locale."""
+    json.dump(value, sys.stdout, indent=2)
     sys.stdout.write("\n")
     sys.stdout.flush()
 

@@ -12,11 +12,11 @@ import click
 import grpc
 
 from ballotbox.client import BoardClient
-from cli.homes import Home
+from cli.homes import Home, read_invitation
 from crypto.errors import Rejected
 from identity.invitation import Invitation
 from record.archive import read_archive
-from record.artifacts import Ballot, parse_artifact
+from record.artifacts import Artifact, Ballot, parse_artifact
 from record.checkpoint import parse_verifier_key
 from record.election import ElectionContext, ElectionKeys, check_election
 from record.state import Phase, Status
@@ -28,6 +28,9 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 server_option = click.option(
     "--server", metavar="HOST:PORT", help="Roles' address, if not the invitation's."
+)
+public_server_option = click.option(
+    "--server", metavar="HOST:PORT", help="Public address, if not the invitation's."
 )
 
 
@@ -49,9 +52,37 @@ def role_connection(
         channel.close()
 
 
+@contextmanager
+def invited_board(
+    path: Path, server: str | None = None
+) -> Iterator[tuple[Invitation, BoardClient]]:
+    """The invitation of a home and its server's public listener.
+
+    No key is opened for it, so it works beside a program that has the key store open.
+    """
+    invitation = read_invitation(path)
+    channel = public_channel(
+        server or invitation.public_address,
+        invitation.authority,
+        server_name=invitation.server_name,
+    )
+    try:
+        yield invitation, BoardClient(channel)
+    finally:
+        channel.close()
+
+
+def first_artifact(artifacts: Iterator[bytes]) -> Artifact:
+    """Artifact 0 from a server that sends the record; it is not checked yet."""
+    data = next(artifacts, None)
+    if data is None:
+        raise Rejected("R.answer", "the server has no record to show", culprit="server")
+    return parse_artifact(data, None)
+
+
 def checked_context(board: BoardClient, invitation: Invitation) -> ElectionContext:
     """The election that the server serves, if it is the invitation's; raises Rejected."""
-    return check_invited(check_election(parse_artifact(next(board.read(0, 1)), None)), invitation)
+    return check_invited(check_election(first_artifact(board.read(0, 1))), invitation)
 
 
 def check_invited(context: ElectionContext, invitation: Invitation) -> ElectionContext:
@@ -154,7 +185,7 @@ class ServerSource:
     def __init__(self, board: BoardClient) -> None:
         self._board = board
         artifacts = board.read()
-        transcript = Transcript(parse_artifact(next(artifacts), None))
+        transcript = Transcript(first_artifact(artifacts))
         while transcript.phase < Phase.OPEN:
             data = next(artifacts, None)
             if data is None:

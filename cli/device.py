@@ -16,21 +16,21 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from ballotbox.challenges import ChallengeFile, format_challenge
 from ballotbox.client import BoardClient, DeviceClient
 from ballotbox.device import DeviceMachine
-from ballotbox.journal import Journal, journal_key
+from ballotbox.journal import Journal, Kind, journal_key
 from ballotbox.receipts import Receipt, display_code, format_receipt
 from ballotbox.terminal import Terminal
 from cli.common import home_option, note, passphrase, passphrase_option, say, write_new
-from cli.connect import check_invited, role_connection, server_option
+from cli.connect import check_invited, first_artifact, role_connection, server_option
 from cli.homes import Home, create_home, join, open_home
-from crypto.errors import Malformed
+from cli.orders import ABANDON, CAST, Decision, parse_order
+from crypto.errors import Malformed, Rejected
 from identity.roles import Role
-from record.artifacts import parse_artifact
 from record.state import Phase
 from record.transcript import Transcript
 from rpc.errors import NotFound
 
 JOURNAL = "journal.sqlite"
-CAST, CHALLENGE, ABANDON = "cast", "challenge", "abandon"
+_DECIDED = {Kind.CAST: "cast", Kind.CHALLENGE: "challenged"}
 
 
 @click.group()
@@ -84,15 +84,20 @@ def run(
     "style" may be left out where the unit has one ballot style; "then" is cast,
     challenge or abandon. Options that are not named get 0. A line that cannot be
     encrypted is answered with {"error": ...} and the next one goes on. A challenged
-    ballot's answer holds the challenge file's contents.
+    ballot's answer holds the challenge file's contents. A ballot without a decision
+    gets one, also later, by {"code": "...", "then": "cast"}, or challenge.
 
-    The device begins its chain with its first ballot and goes on where it was.
+    The device begins its chain when it is first run and goes on where it was. After a
+    sudden end it says on standard error which ballot was its last, and what became of
+    it: if no line told you its code, it is the ballot of the voter who was interrupted.
     """
-    with _connected(home, passphrase_file, server) as (terminal, machine):
-        terminal.begin()
-        for line in sys.stdin:
+    with _connected(home, passphrase_file, server) as device:
+        device.need_open()
+        device.terminal.begin()
+        device.tell_last()
+        for line in sys.stdin.buffer:
             if line.strip():
-                _answer(sys.stdout, _one(terminal, machine, line, receipts))
+                _answer(sys.stdout, _one(device, line, receipts))
 
 
 @device.command()
@@ -100,36 +105,64 @@ def run(
 @server_option
 @passphrase_option
 def close(home: Path, server: str | None, passphrase_file: Path | None) -> None:
-    """End the device's chain. Ballots not yet decided may be cast until the polls close."""
-    with _connected(home, passphrase_file, server) as (terminal, machine):
-        terminal.begin()
-        terminal.close()
-        undecided = len(machine.undecided())
+    """End the device's chain. Ballots not yet decided may be cast until the polls close.
+
+    Run once more after that, it erases what it kept of ballots without a decision.
+    """
+    with _connected(home, passphrase_file, server) as device:
+        if device.machine.closed and device.polls_closed:
+            device.machine.finish()
+            say("The polls are closed; what was kept of undecided ballots is erased.")
+            return
+        device.need_open()
+        device.terminal.begin()
+        device.terminal.close()
+        undecided = len(device.machine.undecided())
     say("The chain is closed.")
     if undecided:
         note(f"{undecided} ballots are undecided; they are spoiled when the polls close")
 
 
+@dataclass(frozen=True, slots=True)
+class _Device:
+    """A device that is connected to its election, whose polls have opened."""
+
+    machine: DeviceMachine
+    terminal: Terminal
+    journal: Journal
+    polls_closed: bool
+
+    def need_open(self) -> None:
+        """Raise Rejected after the close: what nobody takes must not get into the journal."""
+        if self.polls_closed:
+            raise Rejected("R.order", "the polls have closed", where=self.machine.label)
+
+    def tell_last(self) -> None:
+        """What became of the last ballot, on standard error."""
+        code = self.journal.last_code()
+        if code is not None:
+            decision = self.journal.decision(code)
+            status = _DECIDED[decision.kind] if decision else "not decided"
+            note(f"the last ballot was {code.hex()}: {status}")
+
+
 @contextmanager
-def _connected(
-    home: Path, passphrase_file: Path | None, server: str | None
-) -> Iterator[tuple[Terminal, DeviceMachine]]:
+def _connected(home: Path, passphrase_file: Path | None, server: str | None) -> Iterator[_Device]:
     opened = open_home(home, passphrase(passphrase_file, "the device"))
     with opened.keystore:
         invitation = opened.invitation()
         with role_connection(opened, invitation, server) as channel:
-            transcript = _until_open(BoardClient(channel))
+            board = BoardClient(channel)
+            transcript = _until_open(board)
             context = check_invited(transcript.context, invitation)
-            journal = _open_journal(opened, context.base_hash, invitation.identity.name)
+            label = invitation.identity.name
+            journal = _open_journal(opened, context.base_hash, label)
             try:
-                machine = DeviceMachine(
-                    context,
-                    transcript.state.need_keys(),
-                    invitation.identity.name,
-                    Ed25519PrivateKey.from_private_bytes(opened.role_key.secret_bytes()),
-                    journal,
-                )
-                yield Terminal(machine, DeviceClient(channel, context)), machine
+                key = Ed25519PrivateKey.from_private_bytes(opened.role_key.secret_bytes())
+                keys = transcript.state.need_keys()
+                machine = DeviceMachine(context, keys, label, key, journal)
+                terminal = Terminal(machine, DeviceClient(channel, context))
+                yield _Device(machine, terminal, journal, board.status().phase > Phase.OPEN)
             finally:
                 journal.close()
 
@@ -144,7 +177,7 @@ def _open_journal(home: Home, base_hash: bytes, label: str) -> Journal:
 def _until_open(board: BoardClient) -> Transcript:
     """The record up to the opening, each artifact checked and proved: the keys are right."""
     stream = board.read()
-    artifacts = [parse_artifact(next(stream), None)]
+    artifacts = [first_artifact(stream)]
     transcript = Transcript(artifacts[0])
     while transcript.phase < Phase.OPEN:
         data = next(stream, None)
@@ -158,32 +191,33 @@ def _until_open(board: BoardClient) -> Transcript:
     return transcript
 
 
-@dataclass(frozen=True, slots=True)
-class _Order:
-    """What a voter wants."""
-
-    unit: str
-    style: str
-    selections: dict[str, dict[str, int]]
-    then: str
-
-
-def _one(
-    terminal: Terminal, machine: DeviceMachine, line: str, receipts: Path | None
-) -> dict[str, Any]:
+def _one(device: _Device, line: bytes, receipts: Path | None) -> dict[str, Any]:
+    keeper = _Keeper(device.machine, receipts)
     try:
-        order = _parse_order(machine, line)
-        code, receipt = terminal.submit(order.unit, order.style, order.selections)
+        order = parse_order(line, device.machine.context.manifest)
+        if isinstance(order, Decision):
+            return _later(device.terminal, keeper, order)
+        code, receipt = device.terminal.submit(order.unit, order.style, order.selections)
     except Malformed as error:
         return {"error": str(error), "field": error.field}
-    keeper = _Keeper(machine, receipts)
     keeper.receipt(receipt)
     return {
         "confirmation_code": code.hex(),
         "display": display_code(code),
         "index": receipt.index,
-        **_decide(terminal, keeper, code, order.then),
+        **_decide(device.terminal, keeper, code, order.then),
     }
+
+
+def _later(terminal: Terminal, keeper: _Keeper, order: Decision) -> dict[str, Any]:
+    """Cast or challenge a ballot of before; saying the same again changes nothing."""
+    try:
+        decided = _decide(terminal, keeper, order.code, order.then)
+    except Rejected as error:
+        if error.check != "R.cast":
+            raise
+        return {"error": str(error), "field": "code"}
+    return {"confirmation_code": order.code.hex(), **decided}
 
 
 def _decide(terminal: Terminal, keeper: _Keeper, code: bytes, then: str) -> dict[str, Any]:
@@ -220,45 +254,6 @@ class _Keeper:
             write_new(self.directory / name, data)
 
 
-def _parse_order(machine: DeviceMachine, line: str) -> _Order:
-    try:
-        order = json.loads(line)
-    except (ValueError, RecursionError):
-        raise Malformed("line", "is not JSON") from None
-    if not isinstance(order, dict):
-        raise Malformed("line", "is not a JSON object")
-    for name in order.keys() - {"unit", "style", "selections", "then"}:
-        raise Malformed(name, "is not a member of an order")
-    unit, then = order.get("unit"), order.get("then", CAST)
-    if not isinstance(unit, str):
-        raise Malformed("unit", "is not a label")
-    if then not in (CAST, CHALLENGE, ABANDON):
-        raise Malformed("then", f"is none of {CAST}, {CHALLENGE}, {ABANDON}")
-    style = order.get("style") or _only_style(machine, unit)
-    if not isinstance(style, str):
-        raise Malformed("style", "is not a label")
-    return _Order(unit, style, _parse_selections(order.get("selections", {})), then)
-
-
-def _only_style(machine: DeviceMachine, unit: str) -> str:
-    styles = machine.context.manifest.unit(unit).ballot_styles
-    if len(styles) != 1:
-        raise Malformed("style", f"is missing; {unit} has {', '.join(styles) or 'none'}")
-    return styles[0]
-
-
-def _parse_selections(value: object) -> dict[str, dict[str, int]]:
-    if not isinstance(value, dict):
-        raise Malformed("selections", "is not an object")
-    for contest, options in value.items():
-        if not isinstance(options, dict):
-            raise Malformed(f"selections.{contest}", "is not an object")
-        for option, number in options.items():
-            if type(number) is not int:
-                raise Malformed(f"selections.{contest}.{option}", "is not a whole number")
-    return value
-
-
 def _answer(out: TextIO, answer: dict[str, Any]) -> None:
-    out.write(json.dumps(answer, ensure_ascii=False) + "\n")
+    out.write(json.dumps(answer) + "\n")
     out.flush()

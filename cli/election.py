@@ -24,7 +24,15 @@ from cli.common import (
     print_json,
     say,
 )
-from cli.connect import check_invited, checked_context, role_connection, server_option
+from cli.connect import (
+    check_invited,
+    checked_context,
+    first_artifact,
+    invited_board,
+    public_server_option,
+    role_connection,
+    server_option,
+)
 from cli.homes import Home, open_home
 from cli.new_election import Plan, make
 from cli.parameters import parameters_option, warn_of_toys
@@ -41,7 +49,6 @@ from record.artifacts import (
     DeviceMissing,
     PollsClose,
     Statement,
-    parse_artifact,
     sign_statement,
 )
 from record.checkpoint import parse_verifier_key
@@ -163,9 +170,8 @@ class _Administrator:
 
     def transcript(self, *, prove_until: Phase) -> Transcript:
         """The record so far, checked; what stands before `prove_until` is proved as well."""
-        artifacts: list[Artifact] = []
         stream = self.board.read()
-        artifacts.append(parse_artifact(next(stream), None))
+        artifacts: list[Artifact] = [first_artifact(stream)]
         transcript = Transcript(artifacts[0])
         check_invited(transcript.context, self.invitation)
         for data in stream:
@@ -241,11 +247,11 @@ def close(
         if status.phase > Phase.OPEN:
             say("The polls have been closed before.")
             return
+        _check_devices(admin.context, status, statements)
         for statement in statements:
             if statement.device in status.unaccounted_devices:
                 admin.publish(statement)
         status = admin.board.status()
-        _check_devices(status)
         spoiled = status.submitted - status.cast - status.challenged
         counts = PollsClose(status.submitted, status.cast, status.challenged, spoiled)
         index = admin.publish(counts)
@@ -262,11 +268,21 @@ def _missing(text: str) -> DeviceMissing:
     return DeviceMissing(device.strip(), reason.strip())
 
 
-def _check_devices(status: ElectionStatus) -> None:
-    if status.unaccounted_devices:
+def _check_devices(
+    context: ElectionContext, status: ElectionStatus, missing: Sequence[DeviceMissing]
+) -> None:
+    """Before anything is published: it cannot be taken back."""
+    if status.phase < Phase.OPEN:
+        raise Rejected("R.order", "the polls have not opened")
+    named = {statement.device for statement in missing}
+    unknown = named - {device.label for device in context.manifest.devices}
+    if unknown:
+        raise Malformed("--missing", f"no device of the manifest is {', '.join(sorted(unknown))}")
+    late = [label for label in status.unaccounted_devices if label not in named]
+    if late:
         raise Rejected(
             "R.polls-close",
-            f"these devices have not closed: {', '.join(status.unaccounted_devices)}",
+            f"these devices have not closed: {', '.join(late)}",
             advice="run `sailau device close` on each, or name it with --missing DEVICE=REASON",
         )
 
@@ -301,6 +317,7 @@ class _Count:
     def __init__(self, admin: _Administrator, trustees: Sequence[int], deadline: float) -> None:
         self._admin = admin
         self._trustees = tuple(sorted(set(trustees)))
+        self._check_trustees()
         self._deadline = deadline
         self._stalled_since: float | None = None
         self._said: tuple[str, ...] = ()
@@ -320,6 +337,15 @@ class _Count:
                 self._start(status)
             time.sleep(0.5)
 
+    def _check_trustees(self) -> None:
+        context, chosen = self._admin.context, self._trustees
+        if chosen and (
+            len(chosen) < context.quorum or not 1 <= chosen[0] <= chosen[-1] <= context.trustees
+        ):
+            raise Malformed(
+                "--trustee", f"names less than {context.quorum} of 1 to {context.trustees}"
+            )
+
     def _due(self, status: ElectionStatus) -> bool:
         """Whether there is no session, or one that has lost a trustee."""
         present = set(status.trustees_present)
@@ -335,7 +361,12 @@ class _Count:
     def _start(self, status: ElectionStatus) -> None:
         self._stalled_since = None
         chosen = self._trustees if status.session == 0 else ()
-        session, trustees = self._admin.client.start_decryption(chosen)
+        try:
+            session, trustees = self._admin.client.start_decryption(chosen)
+        except Rejected as error:
+            # Somebody left at this moment, or the session has come to its end meanwhile.
+            note(str(error))
+            return
         note(f"session {session}: trustees {', '.join(map(str, trustees))}")
 
     def _tell(self, status: ElectionStatus) -> None:
@@ -408,26 +439,24 @@ def _export(admin: _Administrator, out: Path) -> None:
 
 @election.command()
 @_HOME
-@server_option
+@public_server_option
 @click.option("--watch", is_flag=True, help="Keep showing it until Ctrl-C.")
-@passphrase_option
 @json_option
-def status(
-    home: Path, server: str | None, watch: bool, passphrase_file: Path | None, as_json: bool
-) -> None:
-    """Say where the election stands, and who or what is late."""
-    with _administrator(home, passphrase_file, server) as admin:
-        found = admin.board.status()
+def status(home: Path, server: str | None, watch: bool, as_json: bool) -> None:
+    """Say where the election stands, and who or what is late. It needs no passphrase."""
+    with invited_board(home, server) as (invitation, board):
+        context = checked_context(board, invitation)
+        found = board.status()
         if as_json:
             print_json(_as_dict(found))
         elif watch:
-            with Live(_table(admin, found), console=console, auto_refresh=False) as live:
+            with Live(_table(context, found), console=console, auto_refresh=False) as live:
                 while found.phase is not Phase.COMPLETE:
                     time.sleep(1)
-                    found = admin.board.status()
-                    live.update(_table(admin, found), refresh=True)
+                    found = board.status()
+                    live.update(_table(context, found), refresh=True)
         else:
-            console.print(_table(admin, found))
+            console.print(_table(context, found))
 
 
 def _as_dict(found: ElectionStatus) -> dict[str, object]:
@@ -447,14 +476,14 @@ def _as_dict(found: ElectionStatus) -> dict[str, object]:
     }
 
 
-def _table(admin: _Administrator, found: ElectionStatus) -> Table:
-    table = Table(title=f"{admin.context.manifest.label}: {found.phase.name.lower()}")
+def _table(context: ElectionContext, found: ElectionStatus) -> Table:
+    table = Table(title=f"{context.manifest.label}: {found.phase.name.lower()}")
     for heading in ("trustee", "name", "connected", "this round"):
         table.add_column(heading)
-    for i in range(1, admin.context.trustees + 1):
+    for i in range(1, context.trustees + 1):
         table.add_row(
             str(i),
-            admin.context.trustee_key(i).name,
+            context.trustee_key(i).name,
             "yes" if i in found.trustees_present else "no",
             "done" if i in found.trustees_done else "",
         )

@@ -37,14 +37,19 @@ class Home:
 
     def invitation(self) -> Invitation:
         """The invitation, checked against the keys; raises if there is none yet."""
-        file = self.path / INVITATION
-        if not file.exists():
-            raise Malformed(
-                str(file), "is missing", "give your enrolment to the administrator, then join"
-            )
-        invitation = parse_invitation(file.read_bytes())
+        invitation = read_invitation(self.path)
         verify_invitation(invitation, self.role_key, self.tls_key)
         return invitation
+
+
+def read_invitation(path: Path) -> Invitation:
+    """The invitation in a home, not compared with its keys; raises if there is none yet."""
+    file = path / INVITATION
+    if not file.exists():
+        raise Malformed(
+            str(file), "is missing", "give your enrolment to the administrator, then join"
+        )
+    return parse_invitation(file.read_bytes())
 
 
 def create_home(path: Path, role: Role, name: str, passphrase: bytes) -> RoleKey:

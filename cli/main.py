@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module, metadata
+from io import TextIOWrapper
 
 import click
 
@@ -55,14 +57,19 @@ def _sailau() -> None:
     An administrator:   sailau election --help    docs/administrators.md
 
     Exit codes: 0 done (or verified), 1 refused or refuted, 2 wrong usage or
-    unreadable input, 3 the server cannot be reached or failed.
+    unreadable input, 3 the server cannot be reached or failed, 130 interrupted.
     """
 
 
 def main() -> None:
     """The console script."""
+    for stream in (sys.stdout, sys.stderr):
+        # A terminal that cannot show a letter of a name gets a question mark.
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="replace")
     with reporting_errors():
-        _sailau.main(standalone_mode=True)
+        # Not click's own way, in which an interruption looks like a refusal.
+        raise SystemExit(_sailau.main(standalone_mode=False))
 
 
 if __name__ == "__main__":

@@ -17,7 +17,9 @@ from rich.panel import Panel
 
 from ballotbox.client import BoardClient
 from cli.common import (
+    UNUSABLE,
     console,
+    fail,
     home_option,
     json_option,
     note,
@@ -26,7 +28,14 @@ from cli.common import (
     print_json,
     say,
 )
-from cli.connect import check_invited, role_connection, server_option
+from cli.connect import (
+    check_invited,
+    checked_context,
+    invited_board,
+    public_server_option,
+    role_connection,
+    server_option,
+)
 from cli.homes import create_home, join, open_home
 from cli.parameters import warn_of_toys
 from crypto.errors import SailauError
@@ -116,22 +125,24 @@ def run(
             )
             for number in (signal.SIGTERM, signal.SIGINT):
                 signal.signal(number, _stopping(client))
-            client.run(_end(until))
+            end = _end(until)
+            client.run(end)
+            complete = end(machine)
+    if not complete:
+        note("Stopped before the end; start it again and it goes on.")
+        return
     say("The key is confirmed." if until == "confirmed" else "Nothing is left to do.")
 
 
 @trustee.command()
 @home_option("the trustee")
-@server_option
-@passphrase_option
+@public_server_option
 @json_option
-def status(home: Path, server: str | None, passphrase_file: Path | None, as_json: bool) -> None:
-    """Say where the election stands and who is late."""
-    opened = open_home(home, passphrase(passphrase_file, "the trustee"))
-    with opened.keystore:
-        invitation = opened.invitation()
-        with role_connection(opened, invitation, server) as channel:
-            found = BoardClient(channel).status()
+def status(home: Path, server: str | None, as_json: bool) -> None:
+    """Say where the election stands and who is late. It needs no passphrase."""
+    with invited_board(home, server) as (invitation, board):
+        checked_context(board, invitation)
+        found = board.status()
     if as_json:
         print_json({"trustee": invitation.index, "phase": found.phase.name})
         return
@@ -146,7 +157,12 @@ def _end(until: str) -> Callable[[Trustee], bool]:
 
 
 def _stopping(client: TrusteeClient) -> Callable[[int, FrameType | None], None]:
-    return lambda *_: client.stop()
+    def stop(number: int, _: FrameType | None) -> None:
+        """The first signal ends it in good order, a second one at once."""
+        client.stop()
+        signal.signal(number, signal.SIG_DFL)
+
+    return stop
 
 
 def _tell(event: Event | Disconnected | NotTaken) -> None:
@@ -171,7 +187,10 @@ def _show_and_agree(confirmation: Confirmation) -> bool:
 
 def _ask(confirmation: Confirmation) -> bool:
     _show(confirmation)
-    return click.confirm("Have you compared them, and do they agree?", default=False)
+    try:
+        return click.confirm("Have you compared them, and do they agree?", default=False)
+    except click.Abort:
+        fail("nobody is there to confirm; start it in a terminal", UNUSABLE)
 
 
 def _verify(board: BoardClient, invitation: Invitation, copy: FileCopy) -> str | None:
@@ -182,7 +201,8 @@ def _verify(board: BoardClient, invitation: Invitation, copy: FileCopy) -> str |
             parameters = _write(board, invitation, copy, Path(directory))
         except SailauError as error:
             return str(error)
-        command = [sys.executable, "-m", "verifier", directory, "--json", "--quiet"]
+        # -P: not whatever the current directory holds under that name.
+        command = [sys.executable, "-P", "-m", "verifier", directory, "--json", "--quiet"]
         command += ["--until", "close", "--log-key", invitation.log_key]
         command += ["--parameters", parameters]
         done = subprocess.run(command, capture_output=True, check=False)

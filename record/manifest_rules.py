@@ -16,6 +16,9 @@ from record.strict_json import JsonPath, shown
 
 Document = Mapping[str, Any]
 
+MAX_CELLS = 2**20
+"""Pairs of a unit and a contest on one of its styles."""
+
 
 def rule_complaints(document: Document) -> Iterator[Complaint]:
     """What docs/record.md refuses beyond the schema; the schema has passed."""
@@ -27,6 +30,18 @@ def rule_complaints(document: Document) -> Iterator[Complaint]:
         yield from _limits(contest, ("contests", i))
     yield from _references(document)
     yield from _tree(document["units"])
+    yield from _cells(document)
+
+
+def _cells(document: Document) -> Iterator[Complaint]:
+    contests = {style["label"]: set(style["contests"]) for style in document["ballot_styles"]}
+    count = sum(
+        len(set().union(*(contests.get(label, set()) for label in unit["ballot_styles"])))
+        for unit in document["units"]
+    )
+    if count > MAX_CELLS:
+        problem = f"units and contests make {count} tallies, more than {MAX_CELLS}"
+        yield Complaint(("units",), problem, "hold several elections instead of one")
 
 
 def _languages(languages: Sequence[str]) -> Iterator[Complaint]:

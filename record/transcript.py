@@ -15,7 +15,19 @@ from typing import Any
 
 from crypto.errors import Rejected
 from record import ceremony_rules, polls_rules, tally_rules
-from record.artifacts import Artifact, Role, Statement, parse_artifact, verify_signature
+from record.artifacts import (
+    Artifact,
+    Ballot,
+    Cast,
+    Challenge,
+    Device,
+    DeviceClose,
+    DeviceMissing,
+    Role,
+    Statement,
+    parse_artifact,
+    verify_signature,
+)
 from record.election import ElectionContext, check_election
 from record.rule import Read, Rule
 from record.state import Phase, State
@@ -25,6 +37,9 @@ _RULES: Mapping[type, Rule[Any]] = {
     **polls_rules.RULES,
     **tally_rules.RULES,
 }
+
+
+_VOTING = (Device, Ballot, Cast, Challenge, DeviceClose, DeviceMissing)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +79,9 @@ class Transcript:
         """Raise `Rejected` unless `artifact` may come next; changes nothing."""
         rule = self._rule(artifact)
         if self.state.phase not in rule.phases:
+            late = isinstance(artifact.statement, _VOTING) and self.state.phase > Phase.OPEN
             raise Rejected(
-                "R.order",
+                "R.after-close" if late else "R.order",
                 f"{artifact.name} is not accepted in the phase {self.state.phase.name.lower()}",
                 where=artifact.name,
                 advice=_ADVICE.get(self.state.phase, ""),

@@ -59,6 +59,8 @@ _GROUPS: tuple[tuple[str, tuple[tuple[str, str, str, str], ...]], ...] = (
             ("2.A", "commitments and communication keys in the group", "V2", _TRUSTEE),
             ("2.B", "responses below q", "V2", _TRUSTEE),
             ("2.C", "proofs of knowledge of every secret", "V2, eq. 11, 13", _TRUSTEE),
+            ("R.trustee-keys", "k commitments and k + 1 responses: the degree", "3.2.2", _TRUSTEE),
+            ("R.share-recipients", "one share for each other trustee", "3.2.2", _TRUSTEE),
             ("R.share-proof", "proofs of encrypted shares", "eq. 22", _TRUSTEE),
             ("R.confirmation", "every trustee confirms H_B and H_G", "eq. 27", _TRUSTEE),
             ("3.A", "K is the product of the trustees' keys", "V3, eq. 25", _ADMIN),

@@ -62,8 +62,11 @@ class Ceremony:
         ):
             elements = [reader.element(x, f"a {label} commitment") for x in commitments]
             kept.append(tuple(elements))
-            if len(elements) != self._election.quorum:
-                reader.problem(f"{len(elements)} {label} commitments, not k")
+            right = len(elements) == self._election.quorum
+            message = f"{len(elements)} {label} commitments, not k: another degree"
+            if not self._findings.check(
+                "R.trustee-keys", right, reader.place, message, reader.culprit
+            ):
                 continue
             self._proof(statement.trustee, label, [*elements, kappa], proof, reader)
         self.keys[statement.trustee] = TrusteeKeys(kept[0], kept[1], kappa)
@@ -85,8 +88,10 @@ class Ceremony:
         findings, place, culprit = self._findings, reader.place, reader.culprit
         members = self._members(publics[:-1], f"a {label} commitment", reader)
         members = members and self._group.is_member(publics[-1])
-        if len(proof.responses) != len(publics):
-            reader.problem(f"the {label} proof has {len(proof.responses)} responses, not k + 1")
+        message = f"the {label} proof has {len(proof.responses)} responses, not k + 1"
+        if not findings.check(
+            "R.trustee-keys", len(proof.responses) == len(publics), place, message, culprit
+        ):
             return
         responses = reader.scalars(proof.responses, f"a response of the {label} proof")
         message = f"a response of the {label} proof is not below q"
@@ -113,8 +118,10 @@ class Ceremony:
         recipients = [share.recipient for share in statement.shares]
         others = min(self._election.trustees, len(recipients) + 2)
         expected = [i for i in range(1, others + 1) if i != statement.trustee]
-        if recipients != expected:
-            reader.problem("there is not one share for each other trustee, ascending")
+        message = "there is not one share for each other trustee, ascending"
+        self._findings.check(
+            "R.share-recipients", recipients == expected, reader.place, message, reader.culprit
+        )
         for share in statement.shares:
             self._share(statement.trustee, share, reader)
 

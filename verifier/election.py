@@ -158,6 +158,8 @@ def _check_role_keys(reader: Reader, election: pb.Election, manifest: Manifest |
     names = [key.name for key in keys]
     if len(set(names)) != len(names) or "" in names:
         problems.append("a name is empty or stands twice")
+    if len({key.public_key for key in keys}) != len(keys):
+        problems.append("a key stands twice")
     for problem in problems:
         reader.findings.failed("R.role-keys", reader.place, problem, _ADMINISTRATOR)
     if not problems:

@@ -8,6 +8,9 @@ from dataclasses import dataclass, fields, replace
 MAX_FAILURES = 1000
 """Failures kept with their message; beyond that they are only counted."""
 
+_CLIP = 200
+"""Characters that are kept of what a record says."""
+
 
 @dataclass(frozen=True, slots=True)
 class Place:
@@ -83,7 +86,9 @@ class Findings:
         """Record that a check did not hold."""
         self._count(check).failed += 1
         if len(self.failures) < self._limit:
-            self.failures.append(Failure(check, place, message, culprit))
+            # Labels come from the record: a megabyte of one must not be kept a thousand times.
+            clipped = place.at(**{n: v[:_CLIP] for n, v in place.items() if isinstance(v, str)})
+            self.failures.append(Failure(check, clipped, message[: 2 * _CLIP], culprit[:_CLIP]))
 
     def check(
         self,

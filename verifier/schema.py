@@ -1,4 +1,4 @@
-"""The generated protobuf classes, wherever they are, and the kinds of artifact.
+"""The generated protobuf classes, wherever they are.
 
 Inside the project they are `sailau.v1.record_pb2`. In a folder into which somebody
 copied `verifier/` and `record_pb2.py`, the file lies beside this package or in it.
@@ -7,17 +7,11 @@ copied `verifier/` and `record_pb2.py`, the file lies beside this package or in 
 from __future__ import annotations
 
 import importlib
-import importlib.util
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from google.protobuf.message import Message
-
     from sailau.v1 import record_pb2 as pb
-
-    Statement = Message
 else:
-    Statement = Any
 
     def _load() -> Any:
         for name in ("sailau.v1.record_pb2", "record_pb2", "verifier.record_pb2"):
@@ -35,12 +29,9 @@ else:
 
     pb = _load()
 
-__all__ = ["KINDS", "NUMBERS", "Statement", "pb"]
+__all__ = ["NUMBERS", "pb"]
 
 NUMBERS: dict[str, int] = {
     field.name: field.number for field in pb.Artifact.DESCRIPTOR.oneofs_by_name["statement"].fields
 }
 """Field number of each kind of statement: what `Entry.kind` holds."""
-
-KINDS: dict[int, str] = {number: name for name, number in NUMBERS.items()}
-"""Name of each kind of statement, by its number."""

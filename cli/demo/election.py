@@ -185,7 +185,9 @@ class DemoElection:
         self.children.run("election-open", "election", "open", *self.admin)
 
     def _status(self) -> dict[str, Any]:
-        _, text = self.children.run("election-status", "election", "status", *self.admin, "--json")
+        _, text = self.children.run(
+            "election-status", "election", "status", *self.admin[:2], "--json"
+        )
         status: dict[str, Any] = json.loads(text)
         return status
 

@@ -448,6 +448,14 @@ def test_sizes() -> None:
     refused(message, "ballot")
 
 
+def test_what_is_no_protobuf_at_all() -> None:
+    """Bytes that break off, or are no UTF-8 where text should be, are no message."""
+    whole = samples()["cast"].data
+    for data in (whole[:-1], whole.replace(b"ballot-box-1", b"ballot-box-\xff")):
+        with pytest.raises(Malformed, match=r"not a sailau\.v1\.Artifact message"):
+            parse(data)
+
+
 def test_an_empty_artifact() -> None:
     """A signature alone is no artifact."""
     refused(record_pb2.Artifact(signature=bytes(64)), "artifact.statement")

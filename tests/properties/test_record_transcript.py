@@ -46,6 +46,7 @@ from record.artifacts import (
 )
 from record.election import check_election, make_election
 from record.manifest import Contest, Option
+from record.proofs import verify_ballot
 from record.state import Phase, State
 from record.transcript import Transcript
 from tests.ballots import (
@@ -157,14 +158,16 @@ def test_the_table_is_of_every_kind() -> None:
 
 
 def test_every_statement_in_every_phase() -> None:
-    """At each point of a record each kind is refused by R.order, or belongs to the phase."""
+    """At each point of a record each kind is refused for its place, or belongs to the phase."""
+    voting = {"device", "ballot", "cast", "challenge", "device_close", "device_missing"}
     source = complete()
     samples = {a.name: a for a in source.artifacts[1:]}
     world = replayed(1)
     for following in [*source.artifacts[1:], None]:
         for name, sample in samples.items():
             if PHASE_OF[name] is not world.transcript.phase:
-                refuse(world, sample, "R.order")
+                late = name in voting and world.transcript.phase > Phase.OPEN
+                refuse(world, sample, "R.after-close" if late else "R.order")
         if following is not None:
             assert PHASE_OF[following.name] is world.transcript.phase
             world.append_artifact(following)
@@ -362,6 +365,7 @@ def test_a_wrong_election(changes: dict[str, Any], check: str) -> None:
         check_election(first(**changes))
     assert (caught.value.check, caught.value.culprit) == (check, ADMINISTRATOR)
     assert caught.value.where.startswith("election.")
+    assert caught.value.problem
 
 
 @pytest.mark.parametrize(
@@ -404,6 +408,23 @@ def test_billions_of_trustees() -> None:
     with pytest.raises(Rejected) as caught:
         check_election(changed)
     assert caught.value.check == "R.role-keys"
+
+
+def test_more_trustees_than_a_toy_group_can_tell_apart() -> None:
+    """Indices must differ mod q, or shares cannot be combined."""
+    for n, allowed in ((126, True), (127, False)):
+        keys = [k for k in _role_keys() if k.role is not Role.TRUSTEE]
+        keys[2:2] = [
+            RoleKey(Role.TRUSTEE, f"t-{i}", i, i.to_bytes(32, "big")) for i in range(1, n + 1)
+        ]
+        election = make_election(TOY[0], manifest_bytes(), 2, _election().log_key, keys)
+        artifact = sign_statement(election, None, election.base_hash, _ROLES[0])
+        if allowed:
+            assert check_election(artifact).trustees == n
+        else:
+            with pytest.raises(Malformed) as caught:
+                check_election(artifact)
+            assert caught.value.field == "election.trustees"
 
 
 def test_an_election_signed_by_somebody_else() -> None:
@@ -874,6 +895,17 @@ def test_a_unit_that_the_device_does_not_serve() -> None:
     assert wrong.where == "ballot.unit"
 
 
+@pytest.mark.parametrize("field", ["device", "unit", "ballot_style"])
+def test_labels_that_no_manifest_has(field: str) -> None:
+    """The proofs of a ballot are refused by label where nothing else was checked before."""
+    world = open_world()
+    ballot = replace(encrypt(world, FULL).ballot, **{field: "elsewhere"})  # type: ignore[arg-type]
+    with pytest.raises(Rejected) as caught:
+        verify_ballot(world.context, world.keys, ballot)
+    assert (caught.value.check, caught.value.where) == ("R.ballot", f"ballot.{field}")
+    assert "'elsewhere'" in caught.value.problem
+
+
 def test_contest_indices_that_do_not_exist() -> None:
     """A contest index far beyond the manifest is a wrong ballot, not an accident."""
     world = open_world()
@@ -1016,8 +1048,9 @@ def test_after_the_close() -> None:
     for label in (BOX, OTHER_BOX):
         world.append(close_statement(world, label))
     world.append(world.state.counts())
-    for statement in [*statements, world.state.counts()]:
-        refuse(world, statement, "R.order")
+    for statement in statements:
+        refuse(world, statement, "R.after-close")
+    refuse(world, world.state.counts(), "R.order")
     assert {type(s) for s in statements} == {
         Ballot,
         Cast,

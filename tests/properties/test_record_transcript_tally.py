@@ -382,6 +382,21 @@ def test_an_abandoned_session(after: int) -> None:
     assert world.transcript.phase is Phase.COMPLETE
 
 
+def test_a_session_that_ends_while_a_part_is_proved() -> None:
+    """Proofs that look for parts of another session refuse, and do not fall over."""
+    world, session = at_shares()
+    (shares,) = session.shares(2)
+    session.play_round(session.shares)
+    (responses,) = session.responses(2)
+    world.append(Session(world).statement())
+    for statement in (shares, responses):
+        before = snapshot(world.state)
+        with pytest.raises(Rejected) as caught:
+            world.transcript.prove(world.sign(statement), world.read)
+        assert caught.value.check == "R.session"
+        assert snapshot(world.state) == before
+
+
 def test_no_session_once_tallies_are_decrypted() -> None:
     """A session that begins after a decrypted tally would mix two sets of shares."""
     world, session = responded()

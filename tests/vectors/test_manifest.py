@@ -513,3 +513,15 @@ def test_an_error_stays_short_whatever_the_file_holds() -> None:
     document["x" * 1_000_000] = "y" * 1_000_000
     document["label"] = "z" * 1_000_000
     assert len(str(refusal(document))) < 1000
+
+
+def test_too_many_tallies_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A manifest that would make more tallies than the limit is refused, at the limit not."""
+    data = EXAMPLE.read_bytes()
+    cells = len(parse_manifest(data).cells())
+    monkeypatch.setattr("record.manifest_rules.MAX_CELLS", cells)
+    parse_manifest(data)
+    monkeypatch.setattr("record.manifest_rules.MAX_CELLS", cells - 1)
+    with pytest.raises(Malformed) as caught:
+        parse_manifest(data)
+    assert caught.value.field == "units"

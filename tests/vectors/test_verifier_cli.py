@@ -1,0 +1,128 @@
+"""The verifier as a program: what is no record, and what its help says."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from verifier.cli import main
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_what_is_not_there_is_unreadable(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Exit code 2 and one line, for a path that does not exist and an empty directory."""
+    assert main([str(tmp_path / "nothing")]) == 2
+    assert main([str(tmp_path)]) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert len(captured.err.splitlines()) == 2
+
+
+def test_unreadable_as_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """With --json the verdict "unreadable" goes to stdout."""
+    assert main([str(tmp_path), "--json"]) == 2
+    assert json.loads(capsys.readouterr().out)["verdict"] == "unreadable"
+
+
+def test_a_file_that_is_no_zip_is_unreadable(tmp_path: Path) -> None:
+    """Exit code 2 for any other file."""
+    path = tmp_path / "record.zip"
+    path.write_bytes(b"PK\x03\x04 but no more")
+    assert main([str(path)]) == 2
+
+
+def test_a_zip_with_two_files_of_one_name_is_unreadable(tmp_path: Path) -> None:
+    """Two readers could take two different files: that is no record."""
+    path = tmp_path / "record.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("checkpoint", "a")
+        with pytest.warns(UserWarning, match="Duplicate name"):
+            archive.writestr("checkpoint", "b")
+    assert main([str(path)]) == 2
+
+
+def test_an_empty_log_is_never_verified(tmp_path: Path) -> None:
+    """A record with nothing to check is refuted, with or without a checkpoint."""
+    (tmp_path / "artifacts").mkdir()
+    (tmp_path / "artifacts" / "000").write_bytes(b"")
+    assert main([str(tmp_path), "--quiet"]) == 1
+    (tmp_path / "checkpoint").write_bytes(
+        b"example\n0\n47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=\n"
+    )
+    assert main([str(tmp_path), "--quiet"]) == 1
+
+
+def test_links_and_pipes_are_not_followed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A link out of the record and a named pipe are damaged files, not read, not waited for."""
+    record = tmp_path / "record"
+    (record / "artifacts").mkdir(parents=True)
+    outside = tmp_path / "outside"
+    outside.write_bytes(b"zebra\n1\nx\n")
+    (record / "checkpoint").symlink_to(outside)
+    os.mkfifo(record / "artifacts" / "000")
+    assert main([str(record)]) == 1
+    shown = capsys.readouterr().out
+    assert "link out of the record" in shown
+    assert "not a regular file" in shown
+    assert "zebra" not in shown
+
+
+def test_bad_usage_exits_with_2(capsys: pytest.CaptureFixture[str]) -> None:
+    """A wrong option, a bad verifier key, no record: usage, and exit code 2."""
+    for arguments in (
+        ["x", "--jobs", "0"],
+        ["x", "--log-key", "abc"],
+        [],
+        ["x", "--until", "noon"],
+    ):
+        with pytest.raises(SystemExit) as stop:
+            main(arguments)
+        assert stop.value.code == 2
+    assert "usage:" in capsys.readouterr().err
+
+
+def test_toy_parameters_are_loudly_refused_their_meaning(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whoever asks for toy parameters reads a warning."""
+    main([str(tmp_path), "--parameters", "toy-64-256"])
+    assert "WARNING" in capsys.readouterr().err
+
+
+def test_a_copy_of_the_folder_runs(tmp_path: Path) -> None:
+    """verifier/ and record_pb2.py alone, beside it or in it; without it a clear message."""
+    ignore = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(ROOT / "verifier", tmp_path / "verifier", ignore=ignore)
+    command = [sys.executable, "-m", "verifier", "nothing"]
+    environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
+    # -S leaves installed copies of the project out, but the dependencies, too: name them.
+    site = os.pathsep.join(path for path in sys.path if path.endswith("site-packages"))
+    environment["PYTHONPATH"] = site
+    command.insert(1, "-S")
+
+    def run() -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+        )
+
+    without = run()
+    assert without.returncode == 2
+    assert "record_pb2.py" in without.stderr
+    assert "Traceback" not in without.stderr
+    for place in (tmp_path, tmp_path / "verifier"):
+        copy = place / "record_pb2.py"
+        shutil.copy(ROOT / "proto/sailau/v1/record_pb2.py", copy)
+        assert "neither a directory nor a file" in run().stderr
+        copy.unlink()
