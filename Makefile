@@ -33,6 +33,10 @@ help: ## List these targets
 demo: $(RUN)/.installed ## Run the demo election (OUT=DIR BALLOTS=N SEED=S)
 	@$(RUN)/bin/sailau demo $(if $(OUT),--out "$(OUT)") $(if $(BALLOTS),--ballots "$(BALLOTS)") $(if $(SEED),--seed "$(SEED)")
 
+.PHONY: bench
+bench: $(RUN)/.installed ## Measure the cost of exponentiations and proofs
+	@$(RUN)/bin/python -m benchmarks.exponentiation
+
 .PHONY: install
 install: $(RUN)/.installed ## Install the programs into .venv
 

@@ -26,7 +26,7 @@ from record.checkpoint import Checkpoint, VerifierKey, verify_checkpoint
 from record.election import ElectionContext
 from record.state import Phase
 from record.transcript import Transcript
-from rpc.errors import AlreadyDone, Unavailable, explain, explained
+from rpc.errors import AlreadyDone, Busy, Unavailable, explain, explained
 from rpc.retry import retrying
 from sailau.v1 import (
     administration_pb2,
@@ -186,7 +186,8 @@ class ArtifactStream:
     """Pairs of index and artifact bytes, in order and without a gap; to be iterated once.
 
     Goes on where it was when the connection is lost. Raises Unavailable if the server
-    cannot be reached for `deadline` seconds. `cancel`, from any thread, ends it.
+    cannot be reached for `deadline` seconds, Busy if that long it serves as many streams
+    as it can (one that follows: at once). `cancel`, from any thread, ends it.
     """
 
     def __init__(
@@ -202,6 +203,8 @@ class ArtifactStream:
         self._next = first
         self._end = first + limit if limit else None
         self._follow = follow
+        # A follower's place may not become free for hours, a reader's does.
+        self._again = Unavailable if follow else (Unavailable, Busy)
         self._deadline = deadline
         self._stop = threading.Event()
         self._call: Any = None
@@ -228,7 +231,7 @@ class ArtifactStream:
                     return
                 lost_since = lost_since or time.monotonic()
                 lost_for = time.monotonic() - lost_since
-                if not isinstance(known, Unavailable) or lost_for + pause > self._deadline:
+                if not isinstance(known, self._again) or lost_for + pause > self._deadline:
                     raise known from error
                 self._stop.wait(pause)
                 pause = min(2 * pause, LAST_PAUSE)
@@ -335,7 +338,12 @@ class DeviceClient:
         return receipt
 
     def _call(self, method: Callable[..., T], request: Any) -> T:
-        return retrying(lambda left: method(request, timeout=left), deadline=self._deadline)
+        # Many devices come at once: a busy server has stored nothing and is asked again.
+        return retrying(
+            lambda left: method(request, timeout=left),
+            deadline=self._deadline,
+            again=(Unavailable, Busy),
+        )
 
 
 class AdministrationClient:

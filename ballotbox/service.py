@@ -20,6 +20,7 @@ from ballotbox.receipts import Receipt, ReceiptKind, make_receipt
 from crypto.errors import Malformed, Rejected
 from identity.roles import Role
 from record.artifacts import (
+    MAX_BALLOT,
     Artifact,
     Ballot,
     Cast,
@@ -223,6 +224,8 @@ class BallotBoxServicer(ballot_box_pb2_grpc.BallotBoxServiceServicer):
     ) -> tuple[Artifact, _S]:
         """The artifact, if it is of this kind and the caller's own."""
         caller = require(context, Role.DEVICE)
+        if len(data) > MAX_BALLOT:  # Nothing else of a device's is longer: not worth parsing.
+            raise Malformed("artifact", f"has {len(data)} bytes, more than {MAX_BALLOT}")
         artifact = self._board.transcript.parse(data)
         statement = artifact.statement
         if not isinstance(statement, kind):

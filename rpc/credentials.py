@@ -15,8 +15,12 @@ from identity.tlskeys import TlsKey
 
 # An artifact is at most 16 MiB (docs/record.md); the rest is for what goes around it.
 MAX_MESSAGE = 17 << 20
+# No role says as much as that: a ballot is at most 1 MiB, 512 decryption shares have
+# 800 KB. A decoder takes up to forty times the size of a message that is all headers.
+MAX_REQUEST = 2 << 20
 KEEPALIVE_MS = 60_000
 KEEPALIVE_TIMEOUT_MS = 20_000
+HANDSHAKE_TIMEOUT_MS = 10_000
 
 Options = list[tuple[str, str | int]]
 
@@ -59,10 +63,12 @@ def role_channel(
     return _channel(address, credentials, server_name)
 
 
-def server_options() -> Options:
-    """Message size, keepalive, and no port shared with another process."""
+def server_options(max_request: int, connections: int) -> Options:
+    """Sizes, numbers, patience, keepalive, and no port shared with another process."""
     return [
-        *_common_options(),
+        *_common_options(sends=MAX_MESSAGE, receives=max_request),
+        ("grpc.max_allowed_incoming_connections", connections),
+        ("grpc.server_handshake_timeout_ms", HANDSHAKE_TIMEOUT_MS),
         # By default a second server could take the same port and half of the calls.
         ("grpc.so_reuseport", 0),
         # Without these a server takes the clients' keepalive for an attack.
@@ -74,7 +80,7 @@ def server_options() -> Options:
 def _channel(
     address: str, credentials: grpc.ChannelCredentials, server_name: str | None
 ) -> grpc.Channel:
-    options = _common_options()
+    options = _common_options(sends=MAX_REQUEST, receives=MAX_MESSAGE)
     if server_name is not None:
         options.append(("grpc.ssl_target_name_override", server_name))
     if _is_loopback(address):
@@ -83,10 +89,10 @@ def _channel(
     return grpc.secure_channel(address, credentials, options)
 
 
-def _common_options() -> Options:
+def _common_options(*, sends: int, receives: int) -> Options:
     return [
-        ("grpc.max_send_message_length", MAX_MESSAGE),
-        ("grpc.max_receive_message_length", MAX_MESSAGE),
+        ("grpc.max_send_message_length", sends),
+        ("grpc.max_receive_message_length", receives),
         ("grpc.keepalive_time_ms", KEEPALIVE_MS),
         ("grpc.keepalive_timeout_ms", KEEPALIVE_TIMEOUT_MS),
     ]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import secrets
+import threading
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,10 +19,12 @@ import grpc
 
 from crypto.errors import Malformed, SailauError
 from rpc.caller import caller
-from rpc.errors import build_status, status_of
+from rpc.errors import Busy, build_status, status_of
 
 LOGGER = logging.getLogger(__name__)
 CODE = grpc.StatusCode
+# Such a call lasts as long as its client likes, and takes a thread. Reflection is one.
+STREAMS_IN = 4
 
 # A string: the class is generic in its stubs only.
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
@@ -35,7 +38,13 @@ BUILDERS: dict[tuple[bool, bool], Callable[..., Handler]] = {
 
 
 class Interceptor(grpc.ServerInterceptor):
-    """Runs every handler inside `logged` and `answered`."""
+    """Runs every handler inside `logged` and `answered`.
+
+    Of calls whose requests are a stream, at most `STREAMS_IN` run at once.
+    """
+
+    def __init__(self) -> None:
+        self._streams_in = threading.BoundedSemaphore(STREAMS_IN)
 
     def intercept_service(
         self,
@@ -51,10 +60,32 @@ class Interceptor(grpc.ServerInterceptor):
         # Health's Watch sends by callback and never returns an iterator.
         if getattr(behaviour, "experimental_non_blocking", False):
             return handler
+        if handler.request_streaming:
+            behaviour = self._limited(behaviour, streams_out=shape[1])
         wrapped = _wrap(behaviour, handler_call_details.method, shape)
         return BUILDERS[shape](
             wrapped, _lenient(handler.request_deserializer), handler.response_serializer
         )
+
+    def _limited(self, behaviour: Behaviour, *, streams_out: bool) -> Behaviour:
+        @contextmanager
+        def place() -> Iterator[None]:
+            if not self._streams_in.acquire(blocking=False):
+                raise Busy("as many streams are open as this server serves", "Try again later.")
+            try:
+                yield
+            finally:
+                self._streams_in.release()
+
+        def respond(requests: Any, context: grpc.ServicerContext) -> Any:
+            with place():
+                return behaviour(requests, context)
+
+        def stream(requests: Any, context: grpc.ServicerContext) -> Iterator[Any]:
+            with place():
+                yield from behaviour(requests, context)
+
+        return stream if streams_out else respond
 
 
 class Undecodable:
@@ -145,11 +176,14 @@ def _internal(method: str, error: Exception) -> grpc.Status:
     """INTERNAL with a reference into the log and nothing else.
 
     The log gets the kind of error and the lines of code it came through. Not its
-    message: that may quote what the code was working on, secrets included.
+    message, unless it is one of ours (a full disk, say), which quote no secret: it
+    may quote what the code was working on.
     """
     reference = secrets.token_hex(4)
     frames = "".join(traceback.format_list(traceback.extract_tb(error.__traceback__)))
-    LOGGER.error("%s failed [%s]: %s\n%s", method, reference, type(error).__name__, frames)
+    kind = type(error).__name__
+    what = f"{kind}: {error}" if isinstance(error, SailauError) else kind
+    LOGGER.error("%s failed [%s]: %s\n%s", method, reference, what, frames)
     message = f"the server failed; its log has more under {reference}"
     return build_status(CODE.INTERNAL, message, "ServerFailed", {"problem": message})
 

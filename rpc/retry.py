@@ -9,6 +9,7 @@ from typing import TypeVar
 
 import grpc
 
+from crypto.errors import SailauError
 from rpc.errors import Unavailable, explain
 
 T = TypeVar("T")
@@ -28,14 +29,15 @@ def retrying(
     sleep: Callable[[float], None] = time.sleep,
     clock: Callable[[], float] = time.monotonic,
     jitter: Callable[[], float] = _jitter,
+    again: tuple[type[SailauError], ...] = (Unavailable,),
 ) -> T:
     """Run `call` until it is answered, for at most `deadline` seconds.
 
-    `call` is given the seconds that are left, for its timeout. Only a call without
-    an answer (UNAVAILABLE, or its own timeout) is made again, after 0.2 s, 0.4 s, ...
-    up to 5 s, each shortened at random, and not if the pause would end after the
-    deadline. The answer may have been lost on its way back, so `call` must be one
-    that may be made twice.
+    `call` is given the seconds that are left, for its timeout. Only a call that ends
+    with an error of `again` is made again, without more that is one without an answer
+    (UNAVAILABLE, or its own timeout): after 0.2 s, 0.4 s, ... up to 5 s, each shortened
+    at random, and not if the pause would end after the deadline. The answer may have
+    been lost on its way back, so `call` must be one that may be made twice.
 
     Raises the error that the server answered with, as one of ours (`explain`);
     Unavailable if it never did.
@@ -48,7 +50,7 @@ def retrying(
         except grpc.RpcError as error:
             known = explain(error)
             wait = pause * jitter()
-            if not isinstance(known, Unavailable) or clock() + wait >= end:
+            if not isinstance(known, again) or clock() + wait >= end:
                 raise known from error
         sleep(wait)
         pause = min(2 * pause, CAP)

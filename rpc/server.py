@@ -9,6 +9,7 @@ server.stop(grace=5)
 
 from __future__ import annotations
 
+import resource
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
@@ -21,11 +22,12 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc  # type: ignore[i
 from grpc_reflection.v1alpha import reflection  # type: ignore[import-untyped]
 
 from crypto.errors import SailauError
-from rpc.credentials import server_options
+from rpc.credentials import MAX_REQUEST, server_options
 from rpc.interceptor import Interceptor
 
 DEFAULT_WORKERS = 16
 QUEUE_PER_WORKER = 4
+MOST_CONNECTIONS = 4096
 
 
 class ListenError(SailauError):
@@ -37,7 +39,10 @@ class Server:
 
     Every call that is running takes one of `workers` threads, a stream for as
     long as it lasts; four times as many wait, and what comes then is answered
-    RESOURCE_EXHAUSTED.
+    RESOURCE_EXHAUSTED. So is a request of more than `max_request` bytes. Connections
+    are limited so that two listeners leave half of the process's files alone:
+    whoever opens connections to one must not keep the other, or the database, from
+    opening anything.
     """
 
     grpc_server: grpc.Server
@@ -53,6 +58,7 @@ class Server:
         service_names: Sequence[str],
         *,
         workers: int = DEFAULT_WORKERS,
+        max_request: int = MAX_REQUEST,
     ) -> None:
         """Take the address (host:port). Raises ListenError."""
         self._names = tuple(service_names)
@@ -60,7 +66,7 @@ class Server:
         self.grpc_server = grpc.server(
             self._pool,
             interceptors=[Interceptor()],
-            options=server_options(),
+            options=server_options(max_request, _connections()),
             maximum_concurrent_rpcs=workers * (1 + QUEUE_PER_WORKER),
         )
         self._health = health.HealthServicer()
@@ -103,6 +109,19 @@ class Server:
     def _set_health(self, status: health_pb2.HealthCheckResponse.ServingStatus) -> None:
         for name in ("", *self._names):
             self._health.set(name, status)
+
+
+def _connections() -> int:
+    """How many connections a listener takes: a quarter of the files that may be open.
+
+    The soft limit, often 1024, is there for programs with `select`; gRPC has none.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = 4 * MOST_CONNECTIONS
+    files = most if hard == resource.RLIM_INFINITY else min(hard, most)
+    if soft != resource.RLIM_INFINITY and soft < files:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (files, hard))
+    return files // 4
 
 
 def _listen(server: grpc.Server, address: str, credentials: grpc.ServerCredentials) -> int:

@@ -7,7 +7,10 @@ moment and goes on where the record ends.
 
 The tallies wait until a quorum of the session has given its shares of the challenged
 ballots' nonces: no session can follow once decrypted tallies stand in the record, and
-what is missing then stays missing.
+what is missing then stays missing. They wait, too, when a challenged ballot cannot be
+opened and there are trustees outside of the session, one time: a trustee that gives
+wrong shares must not be able to prevent the end, nor a device that sealed another nonce
+the counts.
 """
 
 from __future__ import annotations
@@ -70,7 +73,7 @@ class Tabulator:
         self._sign_checkpoint = sign_checkpoint
         self._signed_in: set[Phase] = set()
         self._discrete_log: DiscreteLog | None = None
-        self._unopened: dict[tuple[int, bytes], tuple[int, ...]] = {}
+        self._unopened: dict[tuple[int, bytes], Mapping[int, mpz]] = {}
         self._working_set: tuple[int, ...] = ()
         self._notices: tuple[str, ...] = ()
         self._warning: tuple[str, ...] = ()
@@ -149,8 +152,17 @@ class Tabulator:
         if waiting:
             return waiting
         notices = self._open_challenged(session, shares)
+        if notices and self._others_may_help(session):
+            return [*notices, _OTHERS]
         self._publish_decrypted(session)
         return notices
+
+    def _others_may_help(self, session: SessionState) -> bool:
+        """Whether a ballot that stays closed may be opened in a session to come."""
+        state = self._state
+        tried_before = any(number < session.number for number, _ in self._unopened)
+        everybody = len(session.trustees) == state.context.trustees
+        return not (tried_before or everybody or state.decrypted_tallies)
 
     # --- challenged ballots
 
@@ -197,8 +209,7 @@ class Tabulator:
         state = self._state
         ballot = self._ballot(state.ballots[code].index)
         tried = session.number, code
-        given = tuple(sorted(shares))
-        if self._unopened.get(tried) != given:
+        if self._unopened.get(tried) != shares:
             opened = open_ballot(
                 state.context, state.need_keys(), ballot, shares, self._working_set
             )
@@ -208,12 +219,13 @@ class Tabulator:
                     self._warning = (_warning(opened.trustees),)
                 self._log.publish(opened.decryption)
                 return ""
-            self._unopened[tried] = given
+            self._unopened[tried] = dict(shares)
+        given = sorted(shares)
         return (
             f"The challenged ballot {code.hex()} of device {ballot.device} cannot be opened: no "
             f"quorum among trustees {', '.join(map(str, given))} gives a nonce that reproduces "
-            "it. Either shares are wrong or the device sealed another nonce; the election "
-            "cannot be completed."
+            "it. Either shares are wrong or the device sealed another nonce; without it the "
+            "election cannot be completed."
         )
 
     # --- counts
@@ -265,6 +277,12 @@ class Tabulator:
             key = self._state.need_keys().vote_key
             self._discrete_log = DiscreteLog(key.group, key.element)
         return self._discrete_log
+
+
+_OTHERS = (
+    "The tallies wait: start another session, with other trustees if there are any. "
+    "After that one they are published in any case."
+)
 
 
 def _warning(trustees: Sequence[int]) -> str:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import grpc
 
-from crypto.errors import Rejected
+from crypto.errors import Malformed, Rejected
 from identity.roles import Role
+from record.artifacts import PART
 from record.artifacts import Role as SigningRole
 from record.log import Log
 from rpc.caller import require
@@ -47,8 +48,11 @@ class CoordinatorServicer(coordinator_pb2_grpc.CoordinatorServiceServicer):
         self, request: coordinator_pb2.PostNonceSharesRequest, context: grpc.ServicerContext
     ) -> coordinator_pb2.PostNonceSharesResponse:
         """Store the caller's parts of challenged ballots' nonces."""
+        trustee = self._caller(context)
+        if len(request.shares) > PART:
+            raise Malformed("shares", f"has {len(request.shares)} entries, more than {PART}")
         shares = [(s.confirmation_code, s.partial_decryption) for s in request.shares]
-        self._coordinator.post_nonce_shares(self._caller(context), request.session, shares)
+        self._coordinator.post_nonce_shares(trustee, request.session, shares)
         return coordinator_pb2.PostNonceSharesResponse()
 
     def _caller(self, context: grpc.ServicerContext) -> int:

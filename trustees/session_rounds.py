@@ -2,7 +2,9 @@
 
 Before a word of a session the policy is asked, the session's nonce key is drawn, and key,
 tally and the place in the record are written down in one write. Commitments and shares
-follow from what is written, so a restart says the same. The answers replace the key in
+follow from what is written, so a restart says the same. Before anything is revealed it is
+written down how far the record was read: whoever has seen a_i and b_i cannot have others
+commit anew in another record. The answers replace the key in
 one write before the first of them goes out; from then on only they can be sent.
 
 Shares of challenged ballots' nonces go out before anything that decrypts a tally: once
@@ -196,7 +198,10 @@ class _Running:
     def _need_revealing(self) -> Revealing:
         if self._revealing is None:
             messages = self._messages(Round.COMMITMENTS, DecryptionCommitments)
-            self._revealing = self._need_committing().reveal(messages)
+            revealing = self._need_committing().reveal(messages)
+            # From here on the record with these commitments is the only one.
+            self._desk.vault.save(self._desk.reader.value())
+            self._revealing = revealing
         return self._revealing
 
     def _messages(self, round_: Round, kind: type[_M]) -> Mapping[int, Sequence[_M]]:

@@ -27,11 +27,16 @@ class Decryption:
         self,
         election: Election,
         shares: Shares,
+        last_session: int,
         reread: Callable[[int], bytes],
         findings: Findings,
     ) -> None:
-        """Take the checks of single shares; `reread` returns an artifact's bytes again."""
+        """Take the checks of single shares, and which artifact begins the last session.
+
+        `reread` returns an artifact's bytes again.
+        """
         self._group = election.group
+        self._last_session = last_session
         self._shares = shares
         self._sessions = Sessions(election, len(shares), findings)
         self._reread = reread
@@ -40,7 +45,8 @@ class Decryption:
     def session(self, statement: pb.DecryptionSession, reader: Reader) -> None:
         """Begin a session, which ends the one before it."""
         self.end()
-        self._sessions.begin(statement, reader)
+        last = reader.place.artifact == self._last_session
+        self._sessions.begin(statement, reader, last)
 
     def commitments(self, statement: pb.DecryptionCommitments, reader: Reader) -> None:
         """Keep a part of round 1, the hashes d_i."""
@@ -53,7 +59,10 @@ class Decryption:
             kept += reader.hash(data, "d_i") or bytes(HASH_WIDTH)
 
     def shares(self, statement: pb.DecryptionShares, reader: Reader) -> None:
-        """Take a part of round 2: multiply it up, note shares that do not open their d_i."""
+        """Take a part of round 2: multiply it up, note shares that do not open their d_i.
+
+        Membership is checked here: a session may end before its responses.
+        """
         size = len(statement.shares)
         session = self._sessions.admit("shares", statement, size, reader)
         if session is None:
@@ -65,6 +74,10 @@ class Decryption:
             place = self._shares.place(reader.place, i)
             share = read_share(statement.trustee, published, reader, place)
             usable = all(reader.in_p(x) for x in share.numbers())
+            if not all(self._group.is_member(x) for x in share.numbers()):
+                session.outside.add((statement.trustee, i))
+                message = "M_i, a_i or b_i is not in the group"
+                self._findings.failed("R.decryption-share", place, message, reader.culprit)
             if not usable or not self._shares.opens(session, share, i):
                 session.unopened[statement.trustee, i] = place
             if usable:
@@ -108,12 +121,12 @@ class Decryption:
         combined = session.combined[i]
         unopened = session.unopened.pop((share.trustee, i), None)
         response = reader.ranged_scalar(data, "v_i", place)
-        if response is None:
+        if response is None or (share.trustee, i) in session.outside:
             combined.sound = False
             return
         combined.response = (combined.response + response) % self._group.q
         holds = self._shares.proven(session, share, i, response)
-        message = "the share's proof (94, 95) is wrong, or it is not in the group"
+        message = "the share's proof (94, 95) is wrong"
         self._findings.check("R.decryption-share", holds, place, message, reader.culprit)
         combined.sound &= holds and unopened is None
         if holds:
@@ -131,8 +144,9 @@ class Decryption:
         """Close a session: shares that never got a response must open d_i all the same."""
         session = self._sessions.current
         if session is not None:
-            for (trustee, _), place in session.unopened.items():
-                self._opened(False, place, f"trustee {trustee}")
+            for (trustee, i), place in session.unopened.items():
+                if (trustee, i) not in session.outside:
+                    self._opened(False, place, f"trustee {trustee}")
             session.unopened.clear()
 
     def combination(self) -> None:

@@ -176,10 +176,16 @@ class Log:
         """How many artifacts were read."""
         return self._frontier.size
 
-    def again(self, start: int) -> Iterator[Item]:
-        """Yield the artifacts from number `start` on a second time. Raises Changed."""
-        for file in range(start // TILE_WIDTH, len(self._digests)):
-            yield from (item for item in self._file_again(file) if item.number >= start)
+    def again(self, start: int, stop: int) -> Iterator[Item]:
+        """Yield the artifacts from `start` to before `stop` a second time. Raises Changed.
+
+        A file is compared with the first reading when its end is reached, so what was
+        yielded counts only once the iterator is exhausted.
+        """
+        files = range(start // TILE_WIDTH, len(self._digests)) if start < stop else ()
+        for file in files:
+            if file * TILE_WIDTH < stop:
+                yield from (x for x in self._file_again(file) if start <= x.number < stop)
 
     def _file_again(self, file: int) -> Iterator[Item]:
         first = file * TILE_WIDTH

@@ -123,14 +123,14 @@ class Verification:
 
     def _works(self, books: Books) -> Iterator[Work]:
         ballots = books.ballots
+        total = len(ballots.artifact)
         ordinal = 0
-        for item in self.log.again(0):
-            if ordinal == len(ballots.artifact):
-                return
-            if item.number == ballots.artifact[ordinal]:
+        # To the end of the file of the last ballot: only there is the file compared.
+        for item in self.log.again(0, ballots.artifact[-1] + 1 if total else 0):
+            if ordinal < total and item.number == ballots.artifact[ordinal]:
                 yield Work(item.number, item.data, ballots.status[ordinal] == CAST)
                 ordinal += 1
-        if ordinal != len(ballots.artifact) and not self.log.cut:
+        if ordinal != total and not self.log.cut:
             raise Changed("the record became shorter while it was being verified")
 
     def check_ballots(self, books: Books) -> dict[Cell, Factors]:
@@ -180,9 +180,11 @@ class Verification:
     def _read_count(self, books: Books, openings: Openings) -> None:
         """Read what follows the close again: sessions, and openings of challenged ballots."""
         shares = Shares(books.election, books.keys, books.ceremony, books.counting)
-        decryption = Decryption(books.election, shares, self.log.at, self.findings)
+        decryption = Decryption(
+            books.election, shares, self.survey.last_session, self.log.at, self.findings
+        )
         start = self.survey.first_after_close
-        for item in self.log.again(start):
+        for item in self.log.again(start, self.log.size):
             artifact, _ = parse_artifact(item.data)
             if artifact is not None and item.number not in self.survey.ignored:
                 place, culprit = speaker(item.number, artifact)
@@ -201,6 +203,9 @@ class Verification:
         if not self.log.cut and self.survey.readable and self.survey.election is not None:
             message = f"the record ends while it waits for {AWAITED[phase]}"
             self.findings.check("R.complete", phase >= needed, Place(), message, "publisher")
+        if phase > Phase.OPEN and not self.findings.has_failed("R.after-close"):
+            # Everything after the close has been looked at; nothing of the polls is there.
+            self.findings.passed("R.after-close")
         required = _ALWAYS if self._until == "close" else _ALWAYS + _AT_THE_END
         made = all(check in self.findings.counts for check in required)
         already = self.findings.total_failed > 0 and self.survey.election is not None

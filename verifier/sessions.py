@@ -46,7 +46,11 @@ class Session:
     """(trustee, first) to the artifact that holds those shares."""
     unopened: dict[tuple[int, int], Place] = field(default_factory=dict)
     """(trustee, ciphertext) of shares that do not open their d_i."""
+    outside: set[tuple[int, int]] = field(default_factory=set)
+    """(trustee, ciphertext) of shares that are not in the group."""
     combined: list[Combined] = field(default_factory=list)
+    last: bool = True
+    """Whether the decrypted tallies combine this session's shares."""
 
     def finished(self, round_: str) -> bool:
         """Whether every trustee has finished a round."""
@@ -80,15 +84,19 @@ class Sessions:
         self._decrypting = False
         self.current: Session | None = None
 
-    def begin(self, statement: pb.DecryptionSession, reader: Reader) -> None:
+    def begin(self, statement: pb.DecryptionSession, reader: Reader, last: bool) -> None:
         """Begin a session: its number, and a quorum of distinct trustees."""
         problem = self._problem(statement)
         self._findings.check("R.session", not problem, reader.place, problem, reader.culprit)
         # Below q, too, because Lagrange coefficients need them distinct mod q.
-        bound = min(self._election.trustees, self._election.parameters.q - 1)
+        # No more than have keys: what artifact 0 says of n need not be true.
+        known = len(self._election.trustee_keys)
+        bound = min(self._election.trustees, known, self._election.parameters.q - 1)
         trustees = tuple(i for i in sorted(set(statement.trustees)) if 1 <= i <= bound)
         combined = [Combined() for _ in range(self._total)]
-        self.current = Session(statement.session, trustees, self._total, combined=combined)
+        self.current = Session(
+            statement.session, trustees, self._total, combined=combined, last=last
+        )
 
     def _problem(self, statement: pb.DecryptionSession) -> str:
         before = self.current.number if self.current else 0

@@ -116,15 +116,15 @@ class Shares:
         )
 
     def proven(self, session: Session, share: Share, i: int, response: mpz) -> bool:
-        """Whether a share is in the group and its proof holds.
+        """Whether a share's proof holds; the share is in the group.
 
         c is recomputed from all shares. If another trustee's share was altered, that c is
         wrong for everybody; a published decryption whose proof holds then vouches for the
-        right one, so that only the altered share fails.
+        right one, so that only the altered share fails. It can vouch for the session that
+        it combines and for no other: R.combination then sees to it that a share which
+        holds under the published c alone does not pass.
         """
-        if not all(self._group.is_member(x) for x in share.numbers()):
-            return False
-        published = self.option(i)
+        published = self.option(i) if session.last else None
         for ciphertext in self.ciphertexts(i):
             challenges = [self.challenge(session, i, ciphertext)]
             if published is not None and published.proven and published.challenge is not None:

@@ -105,6 +105,8 @@ class Survey:
         self.books: Books | None = None
         self.first_after_close = 0
         """The number of the first artifact that is not of the polls or before."""
+        self.last_session = 0
+        """The number of the artifact that begins the last decryption session."""
         self.ignored: set[int] = set()
         """Statements, ballots apart, that later readings pass over: out of phase or repeated."""
         self.readable = True
@@ -213,6 +215,8 @@ class Survey:
         if kind == "encrypted_tally":
             if books.tallies.encrypted_tally(artifact.encrypted_tally, reader):
                 self.order.end(Phase.CLOSED)
+        elif kind == "decryption_session":
+            self.last_session = reader.place.artifact or 0
         elif kind == "decrypted_tally":
             books.counting.decrypted_tally(artifact.decrypted_tally, reader)
         elif kind == "challenged_ballot_decryption":

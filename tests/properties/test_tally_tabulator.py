@@ -205,7 +205,7 @@ def test_wrong_shares_are_left_out(n: int, k: int, bad: set[int]) -> None:
 
 def test_too_many_wrong_shares() -> None:
     """With too few right shares the ballot stays closed, loudly; the tallies are published."""
-    hall = answered()
+    hall = answered(2, 2)
     spoil(hall, 2, slice(1, 2))
     for _ in range(2):
         hall.tabulator.step()

@@ -328,7 +328,8 @@ class Place:
 
     def start(self, *arguments: str | Path) -> Program:
         """Start `sailau ARGUMENTS`."""
-        name = "-".join(str(a) for a in arguments[:2] if not str(a).startswith("-"))
+        words = [a for a in arguments[:2] if isinstance(a, str) and not a.startswith("-")]
+        name = "-".join(words)
         number = self._numbers[name] = self._numbers.get(name, 0) + 1
         log = self.logs / f"{name}-{os.getpid()}-{number}"
         program = Program([sys.executable, "-m", "cli.main", *arguments], log)

@@ -310,7 +310,7 @@ def _administrators(polls: Polls) -> bytes:
 
 
 def _wide(_: Polls) -> bytes:
-    return bytes(16 * 2**20 + 1)
+    return bytes(2**20 + 1)
 
 
 @pytest.mark.parametrize(
@@ -482,12 +482,15 @@ def test_a_full_queue_is_told_and_the_ballot_is_taken_later(
 
     monkeypatch.setattr(admissions, "verify_ballot", slowly)
     client = shared.device_client()
+    impatient = DeviceClient(
+        shared.listening.role_channel(Role.DEVICE, DEVICE), shared.world.context, deadline=0.1
+    )
     rival = shared.world.sign(encrypt(shared.world, FULL).ballot).data
     first = threading.Thread(target=shared.submit, args=(client,))
     first.start()
     assert entered.wait(60)
     with pytest.raises(Busy):
-        client.submit(rival)
+        impatient.submit(rival)
     leave.set()
     first.join()
     shared.submit(client)

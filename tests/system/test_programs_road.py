@@ -320,7 +320,7 @@ def _files(distribution: str) -> list[metadata.PackagePath]:
         files = metadata.files(distribution) or []
     except metadata.PackageNotFoundError:
         return []
-    return [f for f in files if f.parts[0] != ".." and not f.parts[0].endswith(".dist-info")]
+    return [f for f in files if f.parts[0] != ".."]
 
 
 def test_verifier_alone(held: Held, alone: Callable[..., Result]) -> None:
@@ -385,7 +385,8 @@ def _secrets(place: Place, role: str) -> list[str]:
     """All that a role's key store holds, in hexadecimal, and lines of what is text."""
     passphrase = (place.root / "keys" / role).read_text().strip().encode()
     with Keystore.open(_homes(place)[role] / "keystore", passphrase) as store:
-        # What a trustee has read of the public record is no secret.
-        values = [v for name, v in store.secrets.items() if name != "trustee.seen"]
+        # Which election a trustee is of and what it has read of the record is no secret.
+        public = {"trustee.election", "trustee.seen", "trustee.tally"}
+        values = [v for name, v in store.secrets.items() if name not in public]
     texts = [v.decode().splitlines()[1] for v in values if v.startswith(b"-----BEGIN")]
     return [passphrase.decode(), *texts, *(v.hex() for v in values if len(v) >= 32)]

@@ -31,7 +31,7 @@ from identity.roles import Identity, Role
 from identity.tlskeys import TlsKey
 from rpc.caller import caller, require
 from rpc.credentials import (
-    MAX_MESSAGE,
+    MAX_REQUEST,
     public_channel,
     public_server_credentials,
     role_channel,
@@ -427,8 +427,8 @@ def test_message_over_the_limit(world: World) -> None:
     unlimited = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1)]
     address = f"localhost:{world.public.port}"
     with grpc.secure_channel(address, credentials, unlimited) as channel:
-        assert _collect(channel, MAX_MESSAGE) == MAX_MESSAGE
-        error = _error(lambda: _collect(channel, MAX_MESSAGE + 1))
+        assert _collect(channel, MAX_REQUEST) == MAX_REQUEST
+        error = _error(lambda: _collect(channel, MAX_REQUEST + 1))
         assert error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
         assert isinstance(explain(error), Malformed)
         assert _collect(channel, 1) == 1
@@ -436,7 +436,7 @@ def test_message_over_the_limit(world: World) -> None:
 
 def test_own_message_over_the_limit(trustee: grpc.Channel) -> None:
     """Our own clients do not even send it."""
-    assert isinstance(explain(_error(lambda: _collect(trustee, MAX_MESSAGE + 1))), Malformed)
+    assert isinstance(explain(_error(lambda: _collect(trustee, MAX_REQUEST + 1))), Malformed)
     assert _collect(trustee, 1) == 1
 
 
