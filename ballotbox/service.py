@@ -8,6 +8,7 @@ for a second decision, whose status has a detail of its own.
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TypeVar
@@ -54,6 +55,7 @@ WAIT = 1.0
 """Seconds after which a waiting stream looks whether its client is still there."""
 FOLLOWERS = 8
 READERS = 4
+PER_DEVICE = 2
 
 StartDecryption = Callable[[Sequence[int]], tuple[int, tuple[int, ...]]]
 _S = TypeVar("_S", Device, Ballot, Cast, Challenge, DeviceClose)
@@ -174,10 +176,16 @@ class BoardServicer(bulletin_board_pb2_grpc.BulletinBoardServiceServicer):
 
 
 class BallotBoxServicer(ballot_box_pb2_grpc.BallotBoxServiceServicer):
-    """For devices only, each under its own name."""
+    """For devices only, each under its own name.
+
+    A device has at most `PER_DEVICE` ballots under way: one that sends worthless ones as
+    fast as it can must not keep those of the others out of the queue.
+    """
 
     def __init__(self, board: Board) -> None:
         self._board = board
+        self._under_way: Counter[str] = Counter()
+        self._guard = threading.Lock()
 
     def RegisterDevice(  # noqa: N802
         self, request: ballot_box_pb2.RegisterDeviceRequest, context: grpc.ServicerContext
@@ -190,8 +198,9 @@ class BallotBoxServicer(ballot_box_pb2_grpc.BallotBoxServiceServicer):
         self, request: ballot_box_pb2.SubmitRequest, context: grpc.ServicerContext
     ) -> ballot_box_pb2.SubmitResponse:
         """Take a ballot in."""
-        artifact, ballot = self._parse(request.artifact, Ballot, context)
-        index = self._accept(artifact).index
+        with self._turn(require(context, Role.DEVICE).name):
+            artifact, ballot = self._parse(request.artifact, Ballot, context)
+            index = self._accept(artifact).index
         receipt = self._receipt(ReceiptKind.SUBMITTED, ballot.confirmation_code, index, artifact)
         return ballot_box_pb2.SubmitResponse(receipt=receipt.to_message())
 
@@ -218,6 +227,18 @@ class BallotBoxServicer(ballot_box_pb2_grpc.BallotBoxServiceServicer):
         """End a chain."""
         artifact, _ = self._parse(request.artifact, DeviceClose, context)
         return ballot_box_pb2.CloseDeviceResponse(index=self._accept(artifact).index)
+
+    @contextmanager
+    def _turn(self, device: str) -> Iterator[None]:
+        with self._guard:
+            if self._under_way[device] >= PER_DEVICE:
+                raise Busy("this device has ballots under way", "Try again in a second.")
+            self._under_way[device] += 1
+        try:
+            yield
+        finally:
+            with self._guard:
+                self._under_way[device] -= 1
 
     def _parse(
         self, data: bytes, kind: type[_S], context: grpc.ServicerContext

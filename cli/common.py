@@ -30,7 +30,8 @@ def reporting_errors() -> Iterator[None]:
     try:
         yield
     except SailauError as error:
-        fail(str(error), _exit_code(error))
+        # SQLite, for one, says what is wrong in several lines.
+        fail(" ".join(str(error).split()), _exit_code(error))
     except click.ClickException as error:
         error.show()
         raise SystemExit(error.exit_code) from None

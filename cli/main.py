@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from importlib import import_module, metadata
 from io import TextIOWrapper
@@ -63,6 +64,8 @@ def _sailau() -> None:
 
 def main() -> None:
     """The console script."""
+    # What goes wrong is said once, by us: not also by gRPC, on lines of its own.
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     for stream in (sys.stdout, sys.stderr):
         # A terminal that cannot show a letter of a name gets a question mark.
         if isinstance(stream, TextIOWrapper):

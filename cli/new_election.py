@@ -7,6 +7,7 @@ OUT/invitations/      a file for each trustee and device
 
 from __future__ import annotations
 
+import ipaddress
 import json
 from collections import Counter
 from collections.abc import Sequence
@@ -20,7 +21,7 @@ from crypto.errors import Malformed
 from crypto.parameters import Parameters
 from identity.authority import Authority
 from identity.enrolment import Enrolment
-from identity.invitation import Invitation
+from identity.invitation import HOST, Invitation
 from identity.keystore import Keystore
 from identity.rolekeys import RoleKey
 from identity.roles import Identity, Role
@@ -68,7 +69,7 @@ def make(plan: Plan, out: Path, admin_passphrase: bytes, server_passphrase: byte
     """Make the election's directories; raises before it writes if the plan is wrong."""
     manifest = parse_manifest(plan.manifest)
     devices = _in_manifest_order(manifest, plan.devices)
-    _check_roles(plan)
+    _check_plan(plan)
     keys = _Keys()
     election = make_election(
         plan.parameters,
@@ -131,7 +132,7 @@ def _in_manifest_order(manifest: Manifest, devices: Sequence[Enrolment]) -> list
     return [enrolled[label] for label in wanted]
 
 
-def _check_roles(plan: Plan) -> None:
+def _check_plan(plan: Plan) -> None:
     for option, role, enrolments in (
         ("--trustee", Role.TRUSTEE, plan.trustees),
         ("--device", Role.DEVICE, plan.devices),
@@ -139,8 +140,21 @@ def _check_roles(plan: Plan) -> None:
         for enrolment in enrolments:
             if enrolment.identity.role is not role:
                 raise Malformed(option, f"{enrolment.identity} is enrolled as something else")
+    for host in plan.hosts:
+        if not _is_host(host):
+            raise Malformed("--host", f"{host!r} is not a host's name or address")
     if not 1 <= plan.quorum <= len(plan.trustees):
         raise Malformed("--quorum", f"is {plan.quorum}, with {len(plan.trustees)} trustees")
+
+
+def _is_host(text: str) -> bool:
+    """A name or an address: no port, no brackets."""
+    if ":" not in text:
+        return HOST.fullmatch(text) is not None
+    try:
+        return bool(ipaddress.IPv6Address(text))
+    except ValueError:
+        return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +196,10 @@ class _Writer:
         write_new(home / CERTIFICATE, certificate)
         write_new(home / AUTHORITY, self.authority.certificate_pem)
         write_new(home / ARTIFACT, artifact)
-        SqliteStore.create(home / DATABASE, self.election.base_hash).close()
+        store = SqliteStore.create(home / DATABASE, self.election.base_hash)
+        # H_B does not tell two elections from one manifest apart; artifact 0 does.
+        store.append(0, artifact)
+        store.close()
         ports = {"public_port": self.plan.public_port, "roles_port": self.plan.roles_port}
         write_new(home / SERVER_FILE, json.dumps(ports, indent=2).encode() + b"\n")
 

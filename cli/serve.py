@@ -43,6 +43,7 @@ from cli.new_election import (
 )
 from cli.parameters import warn_of_toys
 from crypto.errors import Malformed
+from identity.authority import certificate_key, parse_certificate
 from identity.keystore import Keystore
 from identity.tlskeys import TlsKey
 from record.artifacts import Artifact, parse_artifact
@@ -96,7 +97,7 @@ def serve(home: Path, passphrase_file: Path | None, bind: str, workers: int, ver
         stack.callback(board.close)
         if board.transcript.phase is Phase.OPEN:
             admission.warm(board.transcript.state.need_keys())
-        _serve(stack, board, store, config, TlsKey.from_pem(secrets[TLS_KEY]), bind)
+        _serve(stack, board, store, config, config.tls_key(secrets), bind)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +125,15 @@ class _Config:
             public,
             roles,
         )
+
+    def tls_key(self, secrets: Mapping[str, bytes]) -> TlsKey:
+        """The server's TLS key, if the certificate is for it: gRPC would not say why not."""
+        key = TlsKey.from_pem(secrets[TLS_KEY])
+        parse_certificate(self.authority, AUTHORITY)
+        certificate = parse_certificate(self.certificate, CERTIFICATE)
+        if certificate_key(certificate, CERTIFICATE) != key.public_der:
+            raise Malformed(CERTIFICATE, "is not for the key in this key store")
+        return key
 
 
 def _open_board(

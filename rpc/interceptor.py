@@ -11,6 +11,7 @@ import logging
 import secrets
 import threading
 import traceback
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeAlias
@@ -25,6 +26,7 @@ LOGGER = logging.getLogger(__name__)
 CODE = grpc.StatusCode
 # Such a call lasts as long as its client likes, and takes a thread. Reflection is one.
 STREAMS_IN = 4
+CALLS_PER_CALLER = 8
 
 # A string: the class is generic in its stubs only.
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
@@ -38,13 +40,16 @@ BUILDERS: dict[tuple[bool, bool], Callable[..., Handler]] = {
 
 
 class Interceptor(grpc.ServerInterceptor):
-    """Runs every handler inside `logged` and `answered`.
+    """Runs every handler inside `logged` and `answered`, and shares the threads out.
 
-    Of calls whose requests are a stream, at most `STREAMS_IN` run at once.
+    Whoever shows a certificate has at most `CALLS_PER_CALLER` calls at once; of a method
+    whose requests are a stream, at most `STREAMS_IN` calls run at once. What comes beyond
+    that is answered as `Busy`.
     """
 
     def __init__(self) -> None:
-        self._streams_in = threading.BoundedSemaphore(STREAMS_IN)
+        self._streams_in = Places(STREAMS_IN)
+        self._calls = Places(CALLS_PER_CALLER)
 
     def intercept_service(
         self,
@@ -60,32 +65,63 @@ class Interceptor(grpc.ServerInterceptor):
         # Health's Watch sends by callback and never returns an iterator.
         if getattr(behaviour, "experimental_non_blocking", False):
             return handler
-        if handler.request_streaming:
-            behaviour = self._limited(behaviour, streams_out=shape[1])
-        wrapped = _wrap(behaviour, handler_call_details.method, shape)
-        return BUILDERS[shape](
+        wrapped = self._wrap(behaviour, handler_call_details.method, shape)
+        # On the wire one request is a stream of one. gRPC would wait for it in one of our
+        # threads before it asks us anything, and for ever if the client never sends it.
+        return BUILDERS[True, shape[1]](
             wrapped, _lenient(handler.request_deserializer), handler.response_serializer
         )
 
-    def _limited(self, behaviour: Behaviour, *, streams_out: bool) -> Behaviour:
+    def _wrap(self, behaviour: Behaviour, method: str, shape: tuple[bool, bool]) -> Behaviour:
+        streams_in, streams_out = shape
+
         @contextmanager
-        def place() -> Iterator[None]:
-            if not self._streams_in.acquire(blocking=False):
-                raise Busy("as many streams are open as this server serves", "Try again later.")
-            try:
+        def around(context: grpc.ServicerContext) -> Iterator[None]:
+            with (
+                logged(method, context),
+                answered(method, context),
+                self._calls.taken(_caller(context)),
+                self._streams_in.taken(method if streams_in else None),
+            ):
                 yield
-            finally:
-                self._streams_in.release()
 
-        def respond(requests: Any, context: grpc.ServicerContext) -> Any:
-            with place():
-                return behaviour(requests, context)
+        def decoded(requests: Iterator[Any]) -> Any:
+            return map(_decoded, requests) if streams_in else _only(requests)
 
-        def stream(requests: Any, context: grpc.ServicerContext) -> Iterator[Any]:
-            with place():
-                yield from behaviour(requests, context)
+        def respond(requests: Iterator[Any], context: grpc.ServicerContext) -> Any:
+            with around(context):
+                return behaviour(decoded(requests), context)
+
+        def stream(requests: Iterator[Any], context: grpc.ServicerContext) -> Iterator[Any]:
+            with around(context):
+                yield from behaviour(decoded(requests), context)
 
         return stream if streams_out else respond
+
+
+class Places:
+    """So many places for everybody's own calls. Safe to use from several threads."""
+
+    def __init__(self, each: int) -> None:
+        self._each = each
+        self._taken: Counter[str] = Counter()
+        self._guard = threading.Lock()
+
+    @contextmanager
+    def taken(self, name: str | None) -> Iterator[None]:
+        """One of the places of `name` while the block lasts; raises Busy. None needs none."""
+        if name is None:
+            yield
+            return
+        with self._guard:
+            if self._taken[name] >= self._each:
+                raise Busy("as many calls run as this server serves", "Try again later.")
+            self._taken[name] += 1
+        try:
+            yield
+        finally:
+            with self._guard:
+                self._taken[name] -= 1
 
 
 class Undecodable:
@@ -100,23 +136,6 @@ def _behaviour(handler: Handler) -> Behaviour:
         handler.stream_stream,
     )
     return next(behaviour for behaviour in behaviours if behaviour is not None)
-
-
-def _wrap(behaviour: Behaviour, method: str, shape: tuple[bool, bool]) -> Behaviour:
-    streams_in, streams_out = shape
-
-    def decoded(request: Any) -> Any:
-        return map(_decoded, request) if streams_in else _decoded(request)
-
-    def respond(request: Any, context: grpc.ServicerContext) -> Any:
-        with logged(method, context), answered(method, context):
-            return behaviour(decoded(request), context)
-
-    def stream(request: Any, context: grpc.ServicerContext) -> Iterator[Any]:
-        with logged(method, context), answered(method, context):
-            yield from behaviour(decoded(request), context)
-
-    return stream if streams_out else respond
 
 
 def _lenient(deserialize: Callable[[bytes], Any] | None) -> Callable[[bytes], Any] | None:
@@ -134,6 +153,12 @@ def _lenient(deserialize: Callable[[bytes], Any] | None) -> Callable[[bytes], An
             return Undecodable()
 
     return attempt
+
+
+def _only(requests: Iterator[Any]) -> Any:
+    for request in requests:
+        return _decoded(request)
+    raise Malformed("request", "is missing")
 
 
 def _decoded(request: Any) -> Any:
@@ -192,6 +217,13 @@ def _code(context: grpc.ServicerContext) -> grpc.StatusCode:
     """What the handler set; the stubs leave `code()` out of the server's context."""
     code: grpc.StatusCode | None = context.code()  # type: ignore[attr-defined]
     return code or CODE.OK
+
+
+def _caller(context: grpc.ServicerContext) -> str | None:
+    try:
+        return caller(context).uri
+    except SailauError:
+        return None
 
 
 def _role(context: grpc.ServicerContext) -> str:

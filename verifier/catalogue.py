@@ -65,6 +65,7 @@ _GROUPS: tuple[tuple[str, tuple[tuple[str, str, str, str], ...]], ...] = (
             ("R.confirmation", "every trustee confirms H_B and H_G", "eq. 27", _TRUSTEE),
             ("3.A", "K is the product of the trustees' keys", "V3, eq. 25", _ADMIN),
             ("3.B", "K-hat is the product of the trustees' keys", "V3, eq. 26", _ADMIN),
+            ("R.joint-keys", "neither K nor K-hat is 1", "notes to V3", _ADMIN),
             ("4.A", "H_E, the extended base hash", "V4, eq. 30", _ADMIN),
         ),
     ),

@@ -221,6 +221,15 @@ class Ceremony:
                         _ADMINISTRATOR,
                         excused=self.refuted,
                     )
+            # Under K = 1 every ciphertext decrypts to every value. All n trustees together
+            # can make such a key, and every proof of theirs then holds.
+            self._findings.check(
+                "R.joint-keys",
+                1 not in products,
+                reader.place,
+                "K or K-hat is 1, a key under which nothing is fixed and nothing is hidden",
+                _ADMINISTRATOR,
+            )
         return self._extended(statement, reader, recorded, products)
 
     def _extended(

@@ -9,12 +9,14 @@ from verifier.findings import Findings, Place
 from verifier.group import Group, group_for
 from verifier.hashing import VERSION, base_hash, parameter_base_hash
 from verifier.manifest import Manifest, parse_manifest
+from verifier.manifest_rules import is_label
 from verifier.note import NoteError, VerifierKey, ed25519_holds, parse_verifier_key
 from verifier.parameters import ALL, Parameters
 from verifier.schema import pb
 from verifier.wire import Reader, signed_message
 
 _ADMINISTRATOR = "administrator"
+_MAX_LOG_KEY = 2000
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,11 +155,13 @@ def _check_role_keys(reader: Reader, election: pb.Election, manifest: Manifest |
     for position, (key, (role, index, name)) in enumerate(zip(keys, expected, strict=False)):
         if (key.role, key.index) != (role, index) or (name and key.name != name):
             problems.append(f"key {position + 1} is not that of the role expected there")
+        if not is_label(key.name):
+            problems.append(f"the name of key {position + 1} is not a label")
         if len(key.public_key) != 32:
             problems.append(f"key {position + 1} is not 32 bytes")
     names = [key.name for key in keys]
-    if len(set(names)) != len(names) or "" in names:
-        problems.append("a name is empty or stands twice")
+    if len(set(names)) != len(names):
+        problems.append("a name stands twice")
     if len({key.public_key for key in keys}) != len(keys):
         problems.append("a key stands twice")
     for problem in problems:
@@ -168,6 +172,8 @@ def _check_role_keys(reader: Reader, election: pb.Election, manifest: Manifest |
 
 def _log_key(reader: Reader, text: str) -> VerifierKey | None:
     try:
+        if len(text.encode()) > _MAX_LOG_KEY:
+            raise NoteError(f"it is longer than {_MAX_LOG_KEY} bytes")
         return parse_verifier_key(text)
     except NoteError as error:
         message = f"log_key: {error}"

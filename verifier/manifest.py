@@ -144,18 +144,15 @@ def _units(
     labels = []
     for i, raw in enumerate(rules.items(value, "units")):
         path = f"units[{i}]"
-        names: tuple[str, ...] = ("label", "name", "parent")
-        if isinstance(raw, dict) and "ballot_styles" in raw:
-            names += ("ballot_styles",)
-        item = rules.members(raw, path, names)
+        item = rules.members(raw, path, ("label", "name", "parent", "ballot_styles"))
         _texts(rules, item["name"], f"{path}.name", languages)
         label = rules.label(item["label"], f"{path}.label")
         labels.append(label)
         if item["parent"] is not None:
             parents[label] = rules.label(item["parent"], f"{path}.parent")
-        taken = item.get("ballot_styles")
-        # A unit with children may leave the member out or leave it empty.
-        named = rules.labels(taken, f"{path}.ballot_styles") if taken not in (None, []) else []
+        taken = item["ballot_styles"]
+        # Only here may a list be empty: a unit with children takes no ballots.
+        named = rules.labels(taken, f"{path}.ballot_styles") if taken != [] else []
         for style in named:
             rules.require(style in styles, path, f"there is no ballot style {style!r}")
         units[label] = tuple(named)

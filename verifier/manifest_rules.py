@@ -9,6 +9,7 @@ import json
 import unicodedata
 from typing import Any
 
+MAX_BYTES = 15 << 20
 MAX_LIMIT = 1000
 
 
@@ -61,12 +62,8 @@ class Rules:
     def label(self, value: Any, path: str) -> str:
         """Return a label."""
         label = self.text(value, path)
-        good = (
-            1 <= len(label) <= 100
-            and label == label.strip()
-            and not any(unicodedata.category(character) == "Cc" for character in label)
-        )
-        self.require(good, path, "not a label of 1 to 100 characters without outer space")
+        message = "not a label of 1 to 100 characters without outer space"
+        self.require(is_label(label), path, message)
         return label
 
     def labels(self, value: Any, path: str) -> list[str]:
@@ -92,6 +89,15 @@ class Rules:
         return value
 
 
+def is_label(text: str) -> bool:
+    """Whether a text may be a label: short, no outer white space, no control characters."""
+    return (
+        1 <= len(text) <= 100
+        and text == text.strip()
+        and not any(unicodedata.category(character) == "Cc" for character in text)
+    )
+
+
 def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     result = dict(pairs)
     if len(result) != len(pairs):
@@ -105,6 +111,8 @@ def _no_constant(name: str) -> None:
 
 def load_json(data: bytes) -> Any:
     """Parse UTF-8 JSON without a byte order mark or duplicate members. Raises ShapeError."""
+    if len(data) > MAX_BYTES:
+        raise ShapeError(f"it has {len(data)} bytes, more than {MAX_BYTES}")
     if data.startswith(b"\xef\xbb\xbf"):
         raise ShapeError("it begins with a byte order mark")
     try:

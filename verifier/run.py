@@ -45,6 +45,7 @@ Progress = Callable[[str, int, int], None]
 _ALWAYS = (
     *("R.checkpoint", "R.tile", "R.entry", "R.signature"),
     *("1.A", "1.B", "1.C", "1.D", "1.E", "1.F", "2.A", "2.B", "2.C", "3.A", "3.B", "4.A"),
+    *("R.manifest", "R.role-keys", "R.trustee-keys", "R.confirmation", "R.joint-keys"),
     *("R.polls-close", "9.A", "9.B"),
 )
 _AT_THE_END = ("10.A", "10.B", "10.C", "11.A", "11.B", "11.C", "R.session", "R.result")

@@ -6,13 +6,15 @@ from functools import cache
 
 import pytest
 
-from crypto.errors import Rejected
+from crypto.errors import Malformed, Rejected
 from crypto.parameters import TOY
-from record.artifacts import DecryptionShares
+from record.artifacts import PART, DecryptionShares
 from record.state import Phase, Round
+from sailau.v1 import coordinator_pb2
 from tests.decrypting import EXPECTED, play_result
 from tests.trustee_machines import Hall, fork, tallied
 from tests.world import World
+from trustees.service import CoordinatorServicer
 
 
 @cache
@@ -57,6 +59,20 @@ def test_what_others_committed_to_is_fixed_before_anything_is_revealed() -> None
         branch.feed(1)
     assert caught.value.check == "P.extension"
     assert branch.trustees[1].step().message is None
+
+
+def test_nonce_shares_without_end_are_refused_before_they_are_looked_at(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """One more than a message may hold is one too many."""
+    hall = fork(the_tallied())
+    servicer = CoordinatorServicer(hall.log, hall.coordinator)
+    monkeypatch.setattr(CoordinatorServicer, "_caller", lambda *_: 1)
+    monkeypatch.setattr(hall.coordinator, "post_nonce_shares", lambda *_: pytest.fail("looked at"))
+    shares = [coordinator_pb2.NonceShare() for _ in range(PART + 1)]
+    request = coordinator_pb2.PostNonceSharesRequest(session=1, shares=shares)
+    with pytest.raises(Malformed, match="more than 512"):
+        servicer.PostNonceShares(request, None)  # type: ignore[arg-type]
 
 
 # --- wrong shares of a challenged ballot's nonce

@@ -1,0 +1,477 @@
+"""How records are tampered with here, and how they are judged.
+
+A tampering is a function with a line that says what a cheater did, and a decorator that
+says which checks fail, and who is to blame:
+
+    @KEYS.edited("2.C", who="trustee 2")
+    def copied_proof(record: Record) -> None:
+        \"\"\"Trustee 2 publishes trustee 1's keys and proofs as its own.\"\"\"
+
+`edited` changes the messages of an honest record; whatever is changed is signed again by
+its role, and the log is made anew around it, so that nothing but the claim is wrong.
+`played` alters statements while the election is played, so that everything later builds on
+the lie; `encrypted` has a device make the ballots. `filed` changes published files.
+
+`server` is what `record.transcript` says of the same artifacts, who would not have let them
+into the record: the same id, unless `because` says why not.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cache
+from pathlib import Path
+from typing import Any, TypeVar
+from unittest import mock
+
+from crypto.errors import Malformed, Rejected
+from crypto.parameters import STANDARD, TOY, Parameters
+from record.artifacts import Artifact, Role, Statement, parse_artifact
+from record.state import Phase
+from record.tally_rules import check_aggregates
+from record.transcript import Transcript
+from sailau.v1 import record_pb2 as pb
+from tests.ballots import Encryptor, Fate, Plain
+from tests.decrypting import VOTES, Alter, play_election
+from tests.publishing import publish
+from tests.world import World, manifest_bytes
+from verifier import Report, verify
+
+TOY_NAME = "toy-64-256"
+PARAMETERS: Mapping[str, Parameters] = {TOY_NAME: TOY[-1], "standard": STANDARD}
+FEW = (
+    Plain({"president": (0, 1, 0), "council": (2, 1)}),
+    Plain({"president": (1, 0, 0)}, style="short", fate=Fate.CHALLENGE),
+    Plain({"president": (0, 0, 1)}, style="short"),
+)
+"""Ballots enough for the standard group, where each costs."""
+
+_ADMINISTRATOR = ("election", "opening", "device_missing", "polls_close", "result")
+_SERVER = (
+    "encrypted_tally",
+    "decryption_session",
+    "decrypted_tally",
+    "challenged_ballot_decryption",
+)
+_DEVICE = ("device", "ballot", "cast", "challenge", "device_close")
+
+
+@cache
+def honest(group: str = TOY_NAME) -> World:
+    """A complete election in which nobody cheats."""
+    return play_election(PARAMETERS[group], VOTES if group == TOY_NAME else FEW)
+
+
+@cache
+def crowded() -> World:
+    """An election with more artifacts than a tile holds."""
+    votes = [Plain({"president": (0, 1, 0)}, style="short") for _ in range(130)]
+    return play_election(PARAMETERS[TOY_NAME], votes)
+
+
+# --- records as messages
+
+
+def kind_of(artifact: pb.Artifact) -> str:
+    """The name of its statement."""
+    return str(artifact.WhichOneof("statement"))
+
+
+def unsigned(artifact: pb.Artifact) -> bytes:
+    """The statement alone, serialized."""
+    copy = pb.Artifact()
+    copy.CopyFrom(artifact)
+    copy.ClearField("signature")
+    return copy.SerializeToString(deterministic=True)
+
+
+class Record:
+    """A record as a list of messages, to be edited in place."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.group = world.group
+        self.artifacts = [pb.Artifact.FromString(bytes(data)) for data in world.data()]
+        self._before = {id(a): (unsigned(a), a.signature) for a in self.artifacts}
+        self._kept = list(self.artifacts)  # so that no id is used again
+        self._raw: dict[int, Callable[[bytes], bytes]] = {}
+
+    # --- finding
+
+    def every(self, kind: str) -> list[Any]:
+        """All statements of a kind."""
+        return [getattr(a, kind) for a in self.artifacts if kind_of(a) == kind]
+
+    def first(self, kind: str) -> Any:
+        """The first statement of a kind."""
+        return self.every(kind)[0]
+
+    def last(self, kind: str) -> Any:
+        """The last statement of a kind."""
+        return self.every(kind)[-1]
+
+    def position(self, kind: str, n: int = 0) -> int:
+        """The number of the n-th artifact of a kind; n may count from the end."""
+        return [i for i, a in enumerate(self.artifacts) if kind_of(a) == kind][n]
+
+    def ballot(self, fate: str) -> Any:
+        """The first ballot that is "cast", "challenge"d or "spoiled"."""
+        decided = {
+            kind: [s.confirmation_code for s in self.every(kind)] for kind in ("cast", "challenge")
+        }
+        codes = decided.get(fate)
+        if codes is None:
+            known = decided["cast"] + decided["challenge"]
+            return next(b for b in self.every("ballot") if b.confirmation_code not in known)
+        return next(b for b in self.every("ballot") if b.confirmation_code == codes[0])
+
+    # --- changing
+
+    def insert(self, position: int, **statement: Any) -> pb.Artifact:
+        """Put a new statement, given as `kind=message`, before a position."""
+        artifact = pb.Artifact(**statement)
+        self.artifacts.insert(position, artifact)
+        return artifact
+
+    def take_out(self, kind: str, n: int = 0) -> pb.Artifact:
+        """Remove and return the n-th artifact of a kind."""
+        return self.artifacts.pop(self.position(kind, n))
+
+    def swap(self, i: int, j: int) -> None:
+        """Exchange two artifacts."""
+        self.artifacts[i], self.artifacts[j] = self.artifacts[j], self.artifacts[i]
+
+    def sign(self, artifact: pb.Artifact, role: Role | None = None, name: str = "") -> None:
+        """Sign a statement by the role that makes it, or by another."""
+        key = self._key(artifact) if role is None else self.world.role_key(role, name)
+        if key is not None:
+            domain = b"sailau.v1.Artifact\0" + self.world.context.base_hash
+            artifact.signature = key.sign(domain + unsigned(artifact))
+
+    def _key(self, artifact: pb.Artifact) -> Any:
+        kind = kind_of(artifact)
+        statement = getattr(artifact, kind)
+        if kind in _ADMINISTRATOR:
+            return self.world.role_key(Role.ADMINISTRATOR)
+        if kind in _SERVER:
+            return self.world.role_key(Role.SERVER)
+        if kind in _DEVICE:
+            return self.world.secrets.roles.get((Role.DEVICE, statement.device))
+        return self.world.secrets.roles.get((Role.TRUSTEE, f"trustee-{statement.trustee}"))
+
+    def raw(self, kind: str, change: Callable[[bytes], bytes]) -> None:
+        """Replace the bytes of the first artifact of a kind, whatever they then are."""
+        self._raw[id(self.artifacts[self.position(kind)])] = change
+
+    def encoded(self) -> list[bytes]:
+        """The artifacts as bytes: what was changed and not signed by hand is signed again."""
+        for artifact in self.artifacts:
+            before, signature = self._before.get(id(artifact), (b"", b""))
+            if unsigned(artifact) != before and artifact.signature == signature:
+                self.sign(artifact)
+        return [
+            self._raw.get(id(a), bytes)(a.SerializeToString(deterministic=True))
+            for a in self.artifacts
+        ]
+
+    def touched(self) -> set[int]:
+        """The numbers of the artifacts that an honest record does not have."""
+        return {
+            i
+            for i, a in enumerate(self.artifacts)
+            if id(a) in self._raw or self._before.get(id(a)) != (unsigned(a), a.signature)
+        }
+
+    # --- numbers
+
+    def number(self, data: bytes) -> int:
+        """Decode an integer."""
+        return int.from_bytes(data, "big")
+
+    def negated(self, data: bytes) -> bytes:
+        """-x: twice the order, and in no proof about x would anybody see it."""
+        return self.group.encode_element(self.group.p - self.number(data))
+
+    def times(self, data: bytes, factor: int) -> bytes:
+        """x times another number mod p."""
+        return self.group.encode_element(self.number(data) * factor % self.group.p)
+
+    def outside(self) -> int:
+        """An element whose order divides the cofactor: 1 in the group, and 1 nowhere else."""
+        return int(pow(3, int(self.group.q), int(self.group.p)))
+
+    @property
+    def q(self) -> bytes:
+        """q itself as a scalar: 0 mod q, and not below q."""
+        return int(self.group.q).to_bytes(self.group.parameters.scalar_width, "big")
+
+    def more(self, scalar: bytes, by: int = 1) -> bytes:
+        """A scalar that is larger by one, mod q."""
+        return self.group.encode_scalar((self.number(scalar) + by) % self.group.q)
+
+
+def flipped(data: bytes) -> bytes:
+    """The same bytes but for the last bit."""
+    return data[:-1] + bytes([data[-1] ^ 1])
+
+
+class Files:
+    """A published record, to be edited on the disk."""
+
+    def __init__(self, world: World, root: Path) -> None:
+        self.world, self.root = world, root
+
+    def path(self, pattern: str) -> Path:
+        """The one file that a pattern names."""
+        (found,) = (p for p in self.root.glob(pattern) if p.is_file())
+        return found
+
+    def rewrite(self, pattern: str, change: Callable[[bytes], bytes]) -> None:
+        """Replace a file's bytes."""
+        path = self.path(pattern)
+        path.write_bytes(change(path.read_bytes()))
+
+
+# --- the catalogue
+
+SERVER_READS_NO_FILES = "the server reads no published files"
+
+
+@dataclass(frozen=True)
+class Forged:
+    """A tampered record: its artifacts, whose log publishes them, what was touched."""
+
+    world: World
+    artifacts: list[bytes]
+    touched: set[int] | None = None
+
+
+@dataclass(frozen=True)
+class Tampering:
+    """One way to cheat, and what is to be said of it."""
+
+    subject: str
+    name: str
+    story: str
+    fails: tuple[str, ...]
+    who: tuple[str, ...]
+    where: Mapping[str, object]
+    at: str | None
+    server: str | None
+    because: str
+    also_standard: bool
+    forge: Callable[[str], Forged]
+    disk: Callable[[Files], None] | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        return f"{self.subject}-{self.name}"
+
+    def publish(self, folder: Path, group: str = TOY_NAME) -> Forged:
+        """Forge the record and publish it."""
+        forged = self.forge(group)
+        publish(forged.world, folder, forged.artifacts)
+        if self.disk is not None:
+            self.disk(Files(forged.world, folder))
+        return forged
+
+    def judge(self, folder: Path, group: str = TOY_NAME) -> Report:
+        """The verifier's report."""
+        return verify(folder, **{"parameters": group, **self.options})
+
+
+Editor = Callable[[Record], None]
+Disk = Callable[[Files], None]
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class Catalogue:
+    """The tamperings of one subject."""
+
+    def __init__(self, subject: str) -> None:
+        self.subject = subject
+        self.entries: list[Tampering] = []
+
+    def edited(self, *fails: str, world: Callable[[], World] | None = None, **rest: Any) -> Any:
+        """An honest record whose messages are changed afterwards."""
+
+        def register(change: Editor) -> Editor:
+            def forge(group: str) -> Forged:
+                record = Record(world() if world is not None else honest(group))
+                change(record)
+                encoded = record.encoded()
+                return Forged(record.world, encoded, record.touched())
+
+            self._add(change, fails, forge, **rest)
+            return change
+
+        return register
+
+    def played(self, *fails: str, votes: Sequence[Plain] | None = None, **rest: Any) -> Any:
+        """An election in which somebody cheats from the statement that is altered on."""
+        election = {
+            name: rest.pop(name)
+            for name in ("manifest", "chaining", "trustees", "quorum", "available", "missing", "around")
+            if name in rest
+        }
+
+        def register(alter: Alter) -> Alter:
+            def forge(group: str) -> Forged:
+                around = election.get("around", contextlib.nullcontext)
+                options = {k: v for k, v in election.items() if k != "around"}
+                ballots = votes or (VOTES if group == TOY_NAME else FEW)
+                with around():
+                    world = play_election(PARAMETERS[group], ballots, alter=alter, **options)
+                return Forged(world, [bytes(data) for data in world.data()])
+
+            self._add(alter, fails, forge, **rest)
+            return alter
+
+        return register
+
+    def encrypted(self, *fails: str, **rest: Any) -> Any:
+        """A device whose program makes the ballots wrong, two of them, spoiled or not."""
+        fate = rest.pop("fate", Fate.SPOIL)
+        chaining = rest.pop("chaining", "simple")
+        values = rest.pop("values", {"president": (0, 0, 1), "council": (1, 0)})
+
+        def register(encryptor: type[Encryptor]) -> type[Encryptor]:
+            def forge(group: str) -> Forged:
+                wrong = Plain(values, encryptor=encryptor, fate=fate)
+                votes = [FEW[0], wrong, wrong, FEW[2]]
+                world = play_election(
+                    PARAMETERS[group], votes, chaining=chaining, alter=lambda _, piece: piece
+                )
+                return Forged(world, [bytes(data) for data in world.data()])
+
+            rest.setdefault("at", "ballot")
+            rest.setdefault("who", "device ballot-box-1")
+            self._add(encryptor, fails, forge, **rest)
+            return encryptor
+
+        return register
+
+    def filed(self, *fails: str, world: Callable[[], World] | None = None, **rest: Any) -> Any:
+        """An honest record whose published files are changed."""
+
+        def register(change: Disk) -> Disk:
+            def forge(group: str) -> Forged:
+                mine = world() if world is not None else honest(group)
+                return Forged(mine, [bytes(data) for data in mine.data()])
+
+            rest.setdefault("server", None)
+            rest.setdefault("because", SERVER_READS_NO_FILES)
+            rest.setdefault("at", "")
+            self._add(change, fails, forge, disk=change, **rest)
+            return change
+
+        return register
+
+    def _add(
+        self,
+        what: Any,
+        fails: tuple[str, ...],
+        forge: Callable[[str], Forged],
+        *,
+        who: str | tuple[str, ...],
+        where: Mapping[str, object] | None = None,
+        at: str | None = None,
+        server: str | None = "same",
+        because: str = "",
+        standard: bool = False,
+        disk: Disk | None = None,
+        options: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.entries.append(
+            Tampering(
+                subject=self.subject,
+                name=what.__name__,
+                story=" ".join((what.__doc__ or "").split()),
+                fails=fails,
+                who=(who,) if isinstance(who, str) else who,
+                where=where or {},
+                at=at,
+                server=fails[0] if server == "same" else server,
+                because=because,
+                also_standard=standard,
+                forge=forge,
+                disk=disk,
+                options=options or {},
+            )
+        )
+
+
+# --- the server's opinion
+
+
+def refusal(artifacts: Sequence[bytes]) -> str | None:
+    """The check by which the server, or a trustee, refuses a record; None if it takes it all.
+
+    Bytes that are no artifact of the election are R.encoding, a wrong manifest R.manifest.
+    """
+    taken: list[Artifact] = []
+    try:
+        taken.append(parse_artifact(artifacts[0], None))
+        transcript = _begin(taken[0])
+        for data in artifacts[1:]:
+            _take(transcript, data, taken)
+    except Rejected as error:
+        return error.check
+    except Malformed:
+        return "R.encoding"
+    return None if transcript.phase is Phase.COMPLETE else "R.complete"
+
+
+def _begin(first: Artifact) -> Transcript:
+    try:
+        return Transcript(first)
+    except Malformed as error:
+        if error.field.startswith("election"):
+            raise
+        raise Rejected("R.manifest", error.problem, where=error.field) from error
+
+
+def _take(transcript: Transcript, data: bytes, taken: list[Artifact]) -> None:
+    artifact = transcript.parse(data)
+    transcript.check(artifact)
+    transcript.prove(artifact, taken.__getitem__)
+    before = transcript.phase
+    taken.append(artifact)
+    transcript.take(artifact)
+    if before is Phase.CLOSED and transcript.phase is Phase.TALLIED:
+        check_aggregates(transcript.state, taken.__getitem__)
+
+
+@contextlib.contextmanager
+def lenient_about_manifests() -> Iterator[None]:
+    """Let the programs accept a manifest that breaks rules."""
+    with mock.patch("record.manifest.rule_complaints", return_value=iter(())):
+        yield
+
+
+def changed_manifest(change: Callable[[Any], None]) -> bytes:
+    """The tests' manifest, changed."""
+    import json
+
+    document = json.loads(manifest_bytes())
+    change(document)
+    return manifest_bytes(document)
+
+
+__all__ = [
+    "FEW",
+    "Catalogue",
+    "Files",
+    "Record",
+    "Statement",
+    "Tampering",
+    "changed_manifest",
+    "crowded",
+    "flipped",
+    "honest",
+    "lenient_about_manifests",
+    "refusal",
+    "replace",
+]
