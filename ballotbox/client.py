@@ -26,7 +26,7 @@ from record.checkpoint import Checkpoint, VerifierKey, verify_checkpoint
 from record.election import ElectionContext
 from record.state import Phase
 from record.transcript import Transcript
-from rpc.errors import AlreadyDone, Busy, Unavailable, explain, explained
+from rpc.errors import AlreadyDone, Busy, Unavailable, attachment, explain, explained
 from rpc.retry import retrying
 from sailau.v1 import (
     administration_pb2,
@@ -87,8 +87,8 @@ class ElectionStatus:
 class Decided:
     """A ballot is cast or challenged, by the artifact at `index`.
 
-    `receipt` is None if the server's first answer was lost: the decision stands in
-    the record, and a receipt is given once.
+    `receipt` is None if the server's first answer was lost and it gives no other: the
+    decision stands in the record all the same.
     """
 
     index: int
@@ -311,8 +311,12 @@ class DeviceClient:
     ) -> Decided:
         try:
             response = self._call(method, request)
-        except AlreadyDone:
+        except AlreadyDone as error:
             # Perhaps by ourselves: the answer to an earlier attempt was lost.
+            attached = attachment(error, ballot_box_pb2.Receipt)
+            if attached is not None:
+                receipt = self._receipt(attached, kind, code, artifact)
+                return Decided(receipt.index, receipt)
             found = self._board.look_up(self._context, code)
             if found.decision_index is None:
                 raise

@@ -276,14 +276,18 @@ class BallotBoxServicer(ballot_box_pb2_grpc.BallotBoxServiceServicer):
                 raise NotFound("no ballot with this confirmation code was submitted") from None
             self._abort_if_decided(found, context)
             raise
+        receipt = self._receipt(kind, code, accepted.index, artifact)
         if not accepted.new:
             found = self._board.look_up(code)
             if found is not None:
-                self._abort_if_decided(found, context)
-        return self._receipt(kind, code, accepted.index, artifact)
+                # The same bytes once more: perhaps the first answer was lost.
+                self._abort_if_decided(found, context, receipt)
+        return receipt
 
     @staticmethod
-    def _abort_if_decided(found: Found, context: grpc.ServicerContext) -> None:
+    def _abort_if_decided(
+        found: Found, context: grpc.ServicerContext, receipt: Receipt | None = None
+    ) -> None:
         """ALREADY_EXISTS with the index of the decision, unless the ballot is undecided."""
         if found.entry.decided is None:
             return
@@ -295,7 +299,8 @@ class BallotBoxServicer(ballot_box_pb2_grpc.BallotBoxServiceServicer):
             "index": str(found.entry.decided),
         }
         code = grpc.StatusCode.ALREADY_EXISTS
-        context.abort_with_status(build_status(code, problem, "AlreadyDone", metadata))
+        attached = None if receipt is None else receipt.to_message()
+        context.abort_with_status(build_status(code, problem, "AlreadyDone", metadata, attached))
 
     def _receipt(self, kind: ReceiptKind, code: bytes, index: int, artifact: Artifact) -> Receipt:
         base_hash = self._board.transcript.context.base_hash

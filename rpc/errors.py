@@ -20,12 +20,13 @@ read: `domain` is "sailau"; `reason` is the check's id (Rejected), the field
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import TypeVar
 
 import grpc
 from google.protobuf.any_pb2 import Any as AnyMessage
-from google.protobuf.message import DecodeError
+from google.protobuf.message import DecodeError, Message
 
 # These three packages come without type information.
 from google.rpc.error_details_pb2 import ErrorInfo  # type: ignore[import-untyped]
@@ -33,6 +34,8 @@ from google.rpc.status_pb2 import Status  # type: ignore[import-untyped]
 from grpc_status import rpc_status  # type: ignore[import-untyped]
 
 from crypto.errors import Malformed, Rejected, SailauError
+
+M = TypeVar("M", bound=Message)
 
 DOMAIN = "sailau"
 # Trailers are limited to 8 KiB in most gRPC libraries, and the message travels
@@ -118,14 +121,25 @@ def status_of(error: SailauError) -> grpc.Status | None:
 
 
 def build_status(
-    code: grpc.StatusCode, message: str, reason: str, metadata: Mapping[str, str]
+    code: grpc.StatusCode,
+    message: str,
+    reason: str,
+    metadata: Mapping[str, str],
+    attached: Message | None = None,
 ) -> grpc.Status:
-    """A status with an ErrorInfo; texts are cut to what trailers hold."""
+    """A status with an ErrorInfo, and a small message beside it that `attachment` finds.
+
+    Texts are cut to what trailers hold.
+    """
     number: int = code.value[0]
     detail = AnyMessage()
     shortened = {name: _cut(text, LIMITS.get(name, NAME_LIMIT)) for name, text in metadata.items()}
     detail.Pack(ErrorInfo(reason=_cut(reason, NAME_LIMIT), domain=DOMAIN, metadata=shortened))
-    rich = Status(code=number, message=_cut(message, MESSAGE_LIMIT), details=[detail])
+    details = [detail]
+    if attached is not None:
+        details.append(AnyMessage())
+        details[-1].Pack(attached)
+    rich = Status(code=number, message=_cut(message, MESSAGE_LIMIT), details=details)
     status: grpc.Status = rpc_status.to_status(rich)
     return status
 
@@ -149,6 +163,18 @@ def explain(error: grpc.RpcError) -> SailauError:
     if code in CALL_ERRORS:
         return CALL_ERRORS[code](message or code.name)
     return CallFailed(f"{code.name}: {message}")
+
+
+def attachment(error: SailauError, kind: type[M]) -> M | None:
+    """The message of this kind that came with the status which `error` explains."""
+    call = error.__cause__
+    if not isinstance(call, grpc.Call):
+        return None
+    for detail in _details(call):
+        message = kind()
+        if _unpack(detail, message):
+            return message
+    return None
 
 
 @contextmanager
@@ -179,15 +205,26 @@ def _from_info(code: grpc.StatusCode, data: Mapping[str, str]) -> SailauError | 
 
 def _error_info(call: grpc.Call) -> ErrorInfo | None:
     """The ErrorInfo of our domain; None if there is none or it contradicts the status."""
+    for detail in _details(call):
+        info = ErrorInfo()
+        if _unpack(detail, info) and info.domain == DOMAIN:
+            return info
+    return None
+
+
+def _details(call: grpc.Call) -> Sequence[AnyMessage]:
     try:
         status = rpc_status.from_call(call)
-        for detail in status.details if status else ():
-            info = ErrorInfo()
-            if detail.Unpack(info) and info.domain == DOMAIN:
-                return info
     except (ValueError, DecodeError):
-        pass
-    return None
+        return ()
+    return tuple(status.details) if status else ()
+
+
+def _unpack(detail: AnyMessage, message: Message) -> bool:
+    try:
+        return bool(detail.Unpack(message))
+    except DecodeError:
+        return False
 
 
 def _reason(error: SailauError) -> str:

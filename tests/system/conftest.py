@@ -99,7 +99,7 @@ def held(tmp_path_factory: pytest.TempPathFactory) -> Held:
     base = tmp_path_factory.getbasetemp()
     if "PYTEST_XDIST_WORKER" in os.environ:
         base = base.parent
-    root = Path(os.environ.get("HELD", base / "election"))
+    root = base / "election"
     with (base / "election.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         held = Held(root)

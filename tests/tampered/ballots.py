@@ -307,7 +307,7 @@ class NoChain(Encryptor):
 def ballots_reordered(record: Record) -> None:
     """The server publishes two ballots of a device in the other order."""
     first, second = (record.position("ballot", n) for n in (0, 1))
-    earlier = record.artifacts[first : second]
+    earlier = record.artifacts[first:second]
     later = record.artifacts[second : second + 2]
     record.artifacts[first : second + 2] = later + earlier
 

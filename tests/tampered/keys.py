@@ -244,7 +244,9 @@ def _keys_of(world: World, i: int, vote: Polynomial, data: Polynomial) -> Truste
 
 def _zero_sum(world: World, mine: Polynomial, others: dict[int, Polynomial]) -> Polynomial:
     """A polynomial like `mine` whose constant makes all constants add up to 0."""
-    rest = sum((p.coefficients[0] for i, p in others.items() if i != world.context.trustees), mpz(0))
+    rest = sum(
+        (p.coefficients[0] for i, p in others.items() if i != world.context.trustees), mpz(0)
+    )
     return Polynomial((-rest % world.group.q, *mine.coefficients[1:]))
 
 
@@ -258,7 +260,9 @@ def _any_logarithm() -> Iterator[None]:
 UNOPENED = tuple(plain for plain in VOTES if plain.fate is not Fate.CHALLENGE)
 
 
-@KEYS.played("R.joint-keys", who="administrator", at="opening", votes=UNOPENED, around=_any_logarithm)
+@KEYS.played(
+    "R.joint-keys", who="administrator", at="opening", votes=UNOPENED, around=_any_logarithm
+)
 def key_that_opens_to_anything(world: World, statement: Statement) -> Altered:
     """All trustees choose secrets that add up to 0, so that K = 1; then the totals are invented."""
     if isinstance(statement, TrusteeKeys) and statement.trustee == 3:

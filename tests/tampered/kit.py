@@ -313,7 +313,15 @@ class Catalogue:
         """An election in which somebody cheats from the statement that is altered on."""
         election = {
             name: rest.pop(name)
-            for name in ("manifest", "chaining", "trustees", "quorum", "available", "missing", "around")
+            for name in (
+                "manifest",
+                "chaining",
+                "trustees",
+                "quorum",
+                "available",
+                "missing",
+                "around",
+            )
             if name in rest
         }
 

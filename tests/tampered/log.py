@@ -53,7 +53,9 @@ def checkpoint_by_another_key(files: Files) -> None:
     """Whoever serves the record signs its checkpoint with a key of their own, under its name."""
     key = files.world.role_key(Role.SERVER)
     note = sign_checkpoint(_checkpoint(files), key).decode()
-    theirs, ours = (k.key_id for k in (verifier_key(ORIGIN, public_bytes(key)), files.world.log_key))
+    theirs, ours = (
+        k.key_id for k in (verifier_key(ORIGIN, public_bytes(key)), files.world.log_key)
+    )
     head, _, encoded = note.rpartition(" ")
     signature = base64.b64decode(encoded)
     assert signature.startswith(theirs)

@@ -98,7 +98,9 @@ def ballot_left_out_and_not_counted(world: World, statement: Statement) -> Alter
 def spoiled_ballot_counted(world: World, statement: Statement) -> Altered:
     """A ballot that nobody cast is multiplied in."""
     if _is_first(statement, EncryptedTally) and isinstance(statement, EncryptedTally):
-        cast = {s.statement.confirmation_code for s in world.artifacts if isinstance(s.statement, Cast)}
+        cast = {
+            s.statement.confirmation_code for s in world.artifacts if isinstance(s.statement, Cast)
+        }
         ballots = [s.statement for s in world.artifacts if isinstance(s.statement, Ballot)]
         spare = next(b for b in ballots if b.confirmation_code not in cast)
         return _times(world.group, statement, spare, 1)
