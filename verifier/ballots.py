@@ -186,11 +186,12 @@ class Ballots:
         if code is None:
             return
         ordinal = self._codes.get(code)
-        problem = self._undecidable(ordinal)
+        device = self._device_index.get(statement.device)
+        problem = self._undecidable(ordinal) if device is not None else "there is no such device"
         if ordinal is not None and not problem:
-            # Decided even if the device is wrong: whoever tallied it took it so.
+            # Decided even if the device is another one: whoever tallied it took it so.
             self._decide(ordinal, code, status)
-            if self._device[ordinal] != self._device_index.get(statement.device, -2):
+            if self._device[ordinal] != device:
                 problem = "the ballot is another device's"
         self._findings.check("R.cast", not problem, reader.place, problem, reader.culprit)
 

@@ -100,7 +100,7 @@ class Survey:
         self._findings = findings
         self._expected = expected
         self._preparation: Preparation | None = None
-        self._opened = 0
+        self._opened: set[bytes] = set()
         self.order = Order(findings)
         self.books: Books | None = None
         self.first_after_close = 0
@@ -221,10 +221,10 @@ class Survey:
             books.counting.decrypted_tally(artifact.decrypted_tally, reader)
         elif kind == "challenged_ballot_decryption":
             code = artifact.challenged_ballot_decryption.confirmation_code
-            self._opened += code in books.ballots.challenges
+            self._opened |= {code} & books.ballots.challenges.keys()
         elif kind == "result":
             books.counting.result = (artifact.result, reader)
             self.order.end(Phase.COUNTED)
         all_decrypted = len(books.counting.decrypted) == len(books.tallies.expected)
-        if all_decrypted and self._opened >= len(books.ballots.challenges):
+        if all_decrypted and len(self._opened) == len(books.ballots.challenges):
             self.order.end(Phase.TALLIED)

@@ -22,6 +22,8 @@ _SERVER = "server"
 class EncryptedCell:
     """The published tally of one unit in one contest."""
 
+    labels: Cell
+    """Its unit and contest, as the record has them."""
     place: Place
     unit: str
     contest: Contest
@@ -57,7 +59,7 @@ class Tallies:
         problem = self._problem(statement, cell)
         self._findings.check("R.tally-cells", not problem, reader.place, problem, reader.culprit)
         contest = self.expected.get(cell)
-        if contest is None or cell in self.cells:
+        if contest is None or (cell in self.cells and not self._stands_in(cell, statement)):
             return len(self.cells) == len(self.expected)
         if len(statement.options) != len(contest.options):
             return False
@@ -73,7 +75,12 @@ class Tallies:
             for option, label in zip(statement.options, contest.options, strict=True)
         ]
         self.cells[cell] = EncryptedCell(
-            reader.place, statement.unit, contest, statement.ballots, published
+            (statement.unit, statement.contest),
+            reader.place,
+            cell[0],
+            contest,
+            statement.ballots,
+            published,
         )
         return len(self.cells) == len(self.expected)
 
@@ -93,11 +100,15 @@ class Tallies:
         following = self.cells_in_order[self._last + 1 : self._last + 2]
         return following[0] if following else cell
 
+    def _stands_in(self, cell: Cell, statement: pb.EncryptedTally) -> bool:
+        """Whether a tally of unknown labels stands in the place of this one, its own."""
+        return (statement.unit, statement.contest) == cell != self.cells[cell].labels
+
     def _problem(self, statement: pb.EncryptedTally, cell: Cell) -> str:
         """Say why a statement is not the one tally of a cell, "" if it is."""
         if (statement.unit, statement.contest) not in self.expected:
             return "the manifest has no such unit and contest to tally"
-        if cell in self.cells:
+        if cell in self.cells and not self._stands_in(cell, statement):
             return "this unit and contest has a tally already"
         if len(statement.options) != len(self.expected[cell].options):
             return "there is not one ciphertext for each option"

@@ -156,6 +156,11 @@ class Program:
         self._process.terminate()
         return self.wait()
 
+    def interrupt(self) -> Result:
+        """Ctrl-C, and wait for the end."""
+        self._process.send_signal(signal.SIGINT)
+        return self.wait()
+
     def wait(self) -> Result:
         """End its standard input and wait for its end."""
         assert self._process.stdin is not None
@@ -326,13 +331,14 @@ class Place:
             for passphrase in self.passphrases():
                 assert passphrase not in said, f"a passphrase in {file}"
 
-    def start(self, *arguments: str | Path) -> Program:
-        """Start `sailau ARGUMENTS`."""
+    def start(self, *arguments: str | Path, **environment: str) -> Program:
+        """Start `sailau ARGUMENTS`, with something more in the environment."""
         words = [a for a in arguments[:2] if isinstance(a, str) and not a.startswith("-")]
         name = "-".join(words)
         number = self._numbers[name] = self._numbers.get(name, 0) + 1
         log = self.logs / f"{name}-{os.getpid()}-{number}"
-        program = Program([sys.executable, "-m", "cli.main", *arguments], log)
+        command = [sys.executable, "-m", "cli.main", *arguments]
+        program = Program(command, log, env={**os.environ, **environment})
         self._programs.append(program)
         return program
 

@@ -26,7 +26,7 @@ from tests.system.programs import (
 
 pytestmark = pytest.mark.system
 
-REFUSED, UNUSABLE, UNREACHABLE = 1, 2, 3
+REFUSED, UNUSABLE, UNREACHABLE, INTERRUPTED = 1, 2, 3, 130
 
 
 def contents(directory: Path) -> dict[str, bytes]:
@@ -329,6 +329,16 @@ def test_status_needs_no_key(at: Callable[[str], Place]) -> None:
     assert call("trustee", "status", "--home", place.root / "trustee-2", "--json").json() == {
         "trustee": 2, "phase": "KEYS",
     }  # fmt: skip
+
+
+def test_interrupted(at: Callable[[str], Place]) -> None:
+    """Ctrl-C is an exit code of its own. Watching does not hold up what is watched."""
+    place = at("ready")
+    server = place.serve()
+    watch = place.start("election", "status", *place.admin[:2], "--watch")
+    watch.until(lambda: server.err.read_text().count("GetStatus") >= 2)
+    place.open()
+    refused(watch.interrupt(), INTERRUPTED, "interrupted")
 
 
 def test_stopped_trustee(at: Callable[[str], Place]) -> None:

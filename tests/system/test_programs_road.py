@@ -176,6 +176,19 @@ def test_slip(held: Held) -> None:
         assert code[:4].upper() in result.out
 
 
+def test_any_terminal(held: Held, tmp_path: Path) -> None:
+    """A terminal without Kazakh letters shows question marks, and none is steered by a file."""
+    place, file = held.end, receipts(held)[0]
+    with place.running():
+        show = place.start("receipt", "show", file, "--language", "kk", PYTHONIOENCODING="ascii")
+        shown = show.wait()
+    assert shown.code == 0, shown
+    assert "????" in shown.out
+    steering = tmp_path / "receipt.json"
+    steering.write_text(json.dumps({**json.loads(file.read_text()), "election": "\x1b[2J"}))
+    assert "\x1b" not in call("receipt", "show", steering).out
+
+
 # --- what does not hold
 
 

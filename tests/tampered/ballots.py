@@ -5,7 +5,6 @@ from __future__ import annotations
 import secrets
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
 from crypto import elgamal, schnorr, sealing
 from crypto.group import mpz
@@ -22,6 +21,7 @@ from tests.world import World
 BALLOTS = Catalogue("ballots")
 
 DEVICE = "device ballot-box-1"
+OLD = "the server has another name for it"
 OUT_OF_RANGE = "a scalar that is not below q is refused as bytes"
 
 
@@ -112,7 +112,7 @@ class NegativeVote(Encryptor):
         if contest.index > 1 or option.index == 3:
             return super().selection(contest, option)
         value, nonce = (-1, 1)[option.index - 1], self.nonce(contest, option)
-        c = elgamal.encrypt(self.keys.vote_key, mpz(value) % self.group.q, nonce)
+        c = elgamal.encrypt(self.keys.vote_key, int(value % self.group.q), nonce)
         context = index_bytes(contest.index) + index_bytes(option.index)
         proof = self._prove(c, nonce, max(value, 0), contest.option_limit, context)
         return Selection(c.alpha, c.beta, proof)
@@ -358,31 +358,28 @@ def device_with_other_information(record: Record) -> None:
     record.first("device").information = "Hall 3"
 
 
-def _relabelled(**labels: str) -> Any:
-    def change(world: World, statement: Statement) -> Altered:
-        if _spoiled(world, statement) and isinstance(statement, Ballot):
-            return replace(statement, **labels)
-        return statement
-
-    return change
-
-
 @BALLOTS.played("R.ballot", who=DEVICE, at="ballot")
 def ballot_for_another_unit(world: World, statement: Statement) -> Altered:
     """A full ballot is submitted in the village, which takes short ones."""
-    return _relabelled(unit="village")(world, statement)
+    if _spoiled(world, statement) and isinstance(statement, Ballot):
+        return replace(statement, unit="village")
+    return statement
 
 
 @BALLOTS.played("R.ballot", who=DEVICE, at="ballot")
 def ballot_for_the_whole_city(world: World, statement: Statement) -> Altered:
     """A ballot is submitted for a unit of units, which takes none."""
-    return _relabelled(unit="city")(world, statement)
+    if _spoiled(world, statement) and isinstance(statement, Ballot):
+        return replace(statement, unit="city")
+    return statement
 
 
 @BALLOTS.played("R.ballot", who=DEVICE, at="ballot")
 def ballot_of_another_style(world: World, statement: Statement) -> Altered:
     """A ballot with both contests says that it is a short one."""
-    return _relabelled(ballot_style="short")(world, statement)
+    if _spoiled(world, statement) and isinstance(statement, Ballot):
+        return replace(statement, ballot_style="short")
+    return statement
 
 
 @BALLOTS.played("R.ballot", who=DEVICE, at="ballot")
@@ -410,7 +407,7 @@ def option_too_many(world: World, statement: Statement) -> Altered:
     return rehashed(world, _first_contest(statement, *selections, selections[0]))
 
 
-@BALLOTS.encrypted("R.ballot", fate=Fate.SPOIL)
+@BALLOTS.encrypted("R.ballot", fate=Fate.SPOIL, server="6.D", because=OLD)
 class WiderProof(Encryptor):
     """The device proves 0..2 where the limit is one, and well."""
 

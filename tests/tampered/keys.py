@@ -15,7 +15,7 @@ from crypto.hashing import parameter_base_hash
 from crypto.secret_sharing import Polynomial
 from record.artifacts import DecryptedTally, Role, Statement, TrusteeKeys
 from tests.ballots import Fate
-from tests.decrypting import VOTES, Altered
+from tests.decrypting import VOTES, Alter, Altered
 from tests.tampered.kit import (
     Catalogue,
     Record,
@@ -27,7 +27,7 @@ from tests.world import World
 
 KEYS = Catalogue("keys")
 
-OF_NO_SET = "numbers that no parameter set has are refused before they can be compared"
+OLD = "the server does not look for it"
 OUT_OF_RANGE = "a scalar that is not below q is refused as bytes"
 
 # --- 1 Parameters
@@ -43,7 +43,7 @@ def older_specification(record: Record) -> None:
 def another_prime(record: Record) -> None:
     """p is two less, which may be no prime at all."""
     election = record.first("election")
-    election.p = record.group.encode_element(record.number(election.p) - 2)
+    election.p = record.group.encode_element(mpz(record.number(election.p) - 2))
 
 
 @KEYS.edited("1.C", who="administrator")
@@ -93,7 +93,7 @@ def base_hash_of_another_manifest(record: Record) -> None:
     election.base_hash = flipped(election.base_hash)
 
 
-def _broken(change: Callable[[Any], None], **rest: Any) -> Any:
+def _broken(change: Callable[[Any], None], **rest: Any) -> Callable[[Alter], Alter]:
     return KEYS.played(
         "R.manifest",
         who="administrator",
@@ -217,7 +217,7 @@ def unknown_secret(record: Record) -> None:
     """Trustee 3 publishes a K_3,0 made of the others' so that K becomes what it likes."""
     first, second, third = record.every("trustee_keys")
     product = record.times(first.vote_commitments[0], record.number(second.vote_commitments[0]))
-    inverse = record.group.inverse(record.number(product))
+    inverse = record.group.inverse(mpz(record.number(product)))
     third.vote_commitments[0] = record.times(third.vote_commitments[0], int(inverse))
 
 
@@ -261,7 +261,13 @@ UNOPENED = tuple(plain for plain in VOTES if plain.fate is not Fate.CHALLENGE)
 
 
 @KEYS.played(
-    "R.joint-keys", who="administrator", at="opening", votes=UNOPENED, around=_any_logarithm
+    "R.joint-keys",
+    who="administrator",
+    at="opening",
+    votes=UNOPENED,
+    around=_any_logarithm,
+    server=None,
+    because=OLD,
 )
 def key_that_opens_to_anything(world: World, statement: Statement) -> Altered:
     """All trustees choose secrets that add up to 0, so that K = 1; then the totals are invented."""
@@ -275,7 +281,14 @@ def key_that_opens_to_anything(world: World, statement: Statement) -> Altered:
     return statement
 
 
-@KEYS.played("R.joint-keys", who="administrator", at="opening", votes=UNOPENED)
+@KEYS.played(
+    "R.joint-keys",
+    who="administrator",
+    at="opening",
+    votes=UNOPENED,
+    server=None,
+    because=OLD,
+)
 def key_that_hides_nothing(world: World, statement: Statement) -> Altered:
     """All trustees make K-hat = 1, so that everybody can read every ballot's nonce."""
     if isinstance(statement, TrusteeKeys) and statement.trustee == 3:

@@ -12,15 +12,17 @@ its role, and the log is made anew around it, so that nothing but the claim is w
 `played` alters statements while the election is played, so that everything later builds on
 the lie; `encrypted` has a device make the ballots. `filed` changes published files.
 
-`server` is what `record.transcript` says of the same artifacts, who would not have let them
-into the record: the same id, unless `because` says why not.
+`server` is what `record.transcript` says of the same artifacts, by which the server and the
+trustees decide what comes into the record: the same id unless `because` says why not, or
+None if it takes them.
 """
 
 from __future__ import annotations
 
 import contextlib
+import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
@@ -28,7 +30,7 @@ from unittest import mock
 
 from crypto.errors import Malformed, Rejected
 from crypto.parameters import STANDARD, TOY, Parameters
-from record.artifacts import Artifact, Role, Statement, parse_artifact
+from record.artifacts import Artifact, Role, parse_artifact
 from record.state import Phase
 from record.tally_rules import check_aggregates
 from record.transcript import Transcript
@@ -36,7 +38,7 @@ from sailau.v1 import record_pb2 as pb
 from tests.ballots import Encryptor, Fate, Plain
 from tests.decrypting import VOTES, Alter, play_election
 from tests.publishing import publish
-from tests.world import World, manifest_bytes
+from tests.world import World, manifest_bytes, trustee_name
 from verifier import Report, verify
 
 TOY_NAME = "toy-64-256"
@@ -45,6 +47,7 @@ FEW = (
     Plain({"president": (0, 1, 0), "council": (2, 1)}),
     Plain({"president": (1, 0, 0)}, style="short", fate=Fate.CHALLENGE),
     Plain({"president": (0, 0, 1)}, style="short"),
+    Plain(style="short", fate=Fate.SPOIL),
 )
 """Ballots enough for the standard group, where each costs."""
 
@@ -146,9 +149,8 @@ class Record:
     def sign(self, artifact: pb.Artifact, role: Role | None = None, name: str = "") -> None:
         """Sign a statement by the role that makes it, or by another."""
         key = self._key(artifact) if role is None else self.world.role_key(role, name)
-        if key is not None:
-            domain = b"sailau.v1.Artifact\0" + self.world.context.base_hash
-            artifact.signature = key.sign(domain + unsigned(artifact))
+        domain = b"sailau.v1.Artifact\0" + self.world.context.base_hash
+        artifact.signature = key.sign(domain + unsigned(artifact))
 
     def _key(self, artifact: pb.Artifact) -> Any:
         kind = kind_of(artifact)
@@ -158,8 +160,11 @@ class Record:
         if kind in _SERVER:
             return self.world.role_key(Role.SERVER)
         if kind in _DEVICE:
-            return self.world.secrets.roles.get((Role.DEVICE, statement.device))
-        return self.world.secrets.roles.get((Role.TRUSTEE, f"trustee-{statement.trustee}"))
+            role, name = Role.DEVICE, statement.device
+        else:
+            role, name = Role.TRUSTEE, trustee_name(statement.trustee)
+        # Nobody can sign for a role that does not exist; the server tries.
+        return self.world.secrets.roles.get((role, name)) or self.world.role_key(Role.SERVER)
 
     def raw(self, kind: str, change: Callable[[bytes], bytes]) -> None:
         """Replace the bytes of the first artifact of a kind, whatever they then are."""
@@ -284,7 +289,7 @@ class Tampering:
 
 Editor = Callable[[Record], None]
 Disk = Callable[[Files], None]
-F = TypeVar("F", bound=Callable[..., Any])
+E = TypeVar("E", bound=Encryptor)
 
 
 class Catalogue:
@@ -294,7 +299,9 @@ class Catalogue:
         self.subject = subject
         self.entries: list[Tampering] = []
 
-    def edited(self, *fails: str, world: Callable[[], World] | None = None, **rest: Any) -> Any:
+    def edited(
+        self, *fails: str, world: Callable[[], World] | None = None, **rest: Any
+    ) -> Callable[[Editor], Editor]:
         """An honest record whose messages are changed afterwards."""
 
         def register(change: Editor) -> Editor:
@@ -309,7 +316,9 @@ class Catalogue:
 
         return register
 
-    def played(self, *fails: str, votes: Sequence[Plain] | None = None, **rest: Any) -> Any:
+    def played(
+        self, *fails: str, votes: Sequence[Plain] | None = None, **rest: Any
+    ) -> Callable[[Alter], Alter]:
         """An election in which somebody cheats from the statement that is altered on."""
         election = {
             name: rest.pop(name)
@@ -339,13 +348,13 @@ class Catalogue:
 
         return register
 
-    def encrypted(self, *fails: str, **rest: Any) -> Any:
+    def encrypted(self, *fails: str, **rest: Any) -> Callable[[type[E]], type[E]]:
         """A device whose program makes the ballots wrong, two of them, spoiled or not."""
         fate = rest.pop("fate", Fate.SPOIL)
         chaining = rest.pop("chaining", "simple")
         values = rest.pop("values", {"president": (0, 0, 1), "council": (1, 0)})
 
-        def register(encryptor: type[Encryptor]) -> type[Encryptor]:
+        def register(encryptor: type[E]) -> type[E]:
             def forge(group: str) -> Forged:
                 wrong = Plain(values, encryptor=encryptor, fate=fate)
                 votes = [FEW[0], wrong, wrong, FEW[2]]
@@ -361,7 +370,9 @@ class Catalogue:
 
         return register
 
-    def filed(self, *fails: str, world: Callable[[], World] | None = None, **rest: Any) -> Any:
+    def filed(
+        self, *fails: str, world: Callable[[], World] | None = None, **rest: Any
+    ) -> Callable[[Disk], Disk]:
         """An honest record whose published files are changed."""
 
         def register(change: Disk) -> Disk:
@@ -420,6 +431,8 @@ def refusal(artifacts: Sequence[bytes]) -> str | None:
     Bytes that are no artifact of the election are R.encoding, a wrong manifest R.manifest.
     """
     taken: list[Artifact] = []
+    if not artifacts:
+        return None
     try:
         taken.append(parse_artifact(artifacts[0], None))
         transcript = _begin(taken[0])
@@ -461,25 +474,6 @@ def lenient_about_manifests() -> Iterator[None]:
 
 def changed_manifest(change: Callable[[Any], None]) -> bytes:
     """The tests' manifest, changed."""
-    import json
-
     document = json.loads(manifest_bytes())
     change(document)
     return manifest_bytes(document)
-
-
-__all__ = [
-    "FEW",
-    "Catalogue",
-    "Files",
-    "Record",
-    "Statement",
-    "Tampering",
-    "changed_manifest",
-    "crowded",
-    "flipped",
-    "honest",
-    "lenient_about_manifests",
-    "refusal",
-    "replace",
-]

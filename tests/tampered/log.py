@@ -24,6 +24,7 @@ from tests.world import ORIGIN, World, public_bytes
 LOG = Catalogue("log")
 
 NOT_AN_ARTIFACT = "what is refused is bytes, before there is an artifact to check"
+OLD = "the server has another name for it"
 RETRIED = "the server answers a repetition as it answered the first time, and stores nothing"
 
 # --- the checkpoint
@@ -277,7 +278,7 @@ def unsigned_election(record: Record) -> None:
 # --- order
 
 
-@LOG.edited("R.order", who="device ballot-box-1", at="ballot")
+@LOG.edited("R.order", who="device ballot-box-1", at="ballot", server="R.device", because=OLD)
 def ballot_before_its_device(record: Record) -> None:
     """A ballot stands before the statement with which its device begins."""
     first = record.position("device")
@@ -290,7 +291,13 @@ def opening_left_out(record: Record) -> None:
     record.take_out("opening")
 
 
-@LOG.played("R.order", who="server", at="encrypted_tally decrypted_tally")
+@LOG.played(
+    "R.order",
+    who="server",
+    at="encrypted_tally decrypted_tally",
+    server="R.tally-cells",
+    because="the server takes the next tally and no other",
+)
 def tallies_exchanged(world: World, statement: Statement) -> Altered:
     """The first two tallies stand in the wrong order, encrypted and then decrypted."""
     if not isinstance(statement, EncryptedTally):
@@ -318,7 +325,7 @@ def election_twice(record: Record) -> None:
     record.insert(len(record.artifacts), election=election)
 
 
-@LOG.edited("R.order", who="trustee 1")
+@LOG.edited("R.order", who="trustee 1", server="R.duplicate", because=OLD)
 def second_keys(record: Record) -> None:
     """Trustee 1 sends other keys after its first ones."""
     keys = pb.TrusteeKeys()

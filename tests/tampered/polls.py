@@ -13,7 +13,9 @@ from tests.world import World
 
 POLLS = Catalogue("polls")
 
+OLD = "the server has another name for it"
 DEVICE = "device ballot-box-1"
+NOBODY = "the server looks for the key first, and there is none"
 
 
 @POLLS.edited("R.cast", who="device ballot-box-2", standard=True)
@@ -87,21 +89,21 @@ def missing_for_a_long_reason(world: World, statement: Statement) -> Altered:
     return statement
 
 
-@POLLS.edited("R.device-close", who="administrator")
+@POLLS.edited("R.device-close", who="administrator", server="R.device", because=OLD)
 def unknown_device_missing(record: Record) -> None:
     """A device is declared missing that the manifest does not have."""
     missing = pb.DeviceMissing(device="ballot-box-3", reason="It was stolen.")
     record.insert(record.position("polls_close"), device_missing=missing)
 
 
-@POLLS.edited("R.order", who="administrator")
+@POLLS.edited("R.order", who="administrator", server="R.device", because=OLD)
 def missing_after_it_closed(record: Record) -> None:
     """A device that has closed is declared missing, as if its chain were not complete."""
     missing = pb.DeviceMissing(device="ballot-box-1", reason="It was stolen.")
     record.insert(record.position("polls_close"), device_missing=missing)
 
 
-@POLLS.played("R.order", who=DEVICE, at="ballot")
+@POLLS.played("R.order", who=DEVICE, at="ballot", server="R.device", because=OLD)
 def ballot_after_its_device_closed(world: World, statement: Statement) -> Altered:
     """Ballot box 1 submits a ballot behind its close, where no closing hash covers it."""
     if isinstance(statement, DeviceClose) and statement.device == "ballot-box-1":
@@ -121,3 +123,38 @@ def ballot_counted_as_cast(record: Record) -> None:
 def device_left_open(record: Record) -> None:
     """The polls close without ballot box 2: what it submitted last may be missing."""
     record.take_out("device_close", 1)
+
+
+@POLLS.edited("R.cast", who="device ballot-box-3", server="R.role-keys", because=NOBODY)
+def cast_by_nobody(record: Record) -> None:
+    """A spoiled ballot is cast in the name of a device that the election does not know."""
+    code = record.ballot("spoiled").confirmation_code
+    cast = pb.Cast(device="ballot-box-3", confirmation_code=code)
+    record.insert(record.position("device_close"), cast=cast)
+
+
+@POLLS.edited("R.device", who="device ballot-box-3", server="R.role-keys", because=NOBODY)
+def device_from_nowhere(record: Record) -> None:
+    """A device begins that the manifest does not have."""
+    device = pb.Device()
+    device.CopyFrom(record.first("device"))
+    device.device = "ballot-box-3"
+    record.insert(record.position("device") + 1, device=device)
+
+
+@POLLS.edited("R.order", who=DEVICE, server="R.duplicate", because=OLD)
+def device_that_begins_again(record: Record) -> None:
+    """A device begins its chain a second time, with another H_DI."""
+    device = pb.Device()
+    device.CopyFrom(record.first("device"))
+    device.information_hash = bytes(32)
+    record.insert(record.position("ballot") + 1, device=device)
+
+
+@POLLS.edited("R.order", who="server", server="R.role-keys", because=NOBODY)
+def trustee_from_nowhere(record: Record) -> None:
+    """A fourth trustee of three confirms the keys."""
+    confirmation = pb.KeyConfirmation()
+    confirmation.CopyFrom(record.first("key_confirmation"))
+    confirmation.trustee = 4
+    record.insert(record.position("key_confirmation"), key_confirmation=confirmation)

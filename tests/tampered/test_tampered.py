@@ -7,16 +7,19 @@ from pathlib import Path
 import pytest
 
 from sailau.v1 import record_pb2 as pb
-from tests.tampered.kit import TOY_NAME, Forged, Tampering, kind_of, refusal
+from tests.publishing import publish
 from tests.tampered.ballots import BALLOTS
+from tests.tampered.challenged import CHALLENGED
 from tests.tampered.keys import KEYS
+from tests.tampered.kit import TOY_NAME, Forged, Tampering, crowded, honest, kind_of, refusal
 from tests.tampered.log import LOG
 from tests.tampered.polls import POLLS
 from tests.tampered.tally import TALLY
-from verifier import Report
+from verifier import Report, verify
+from verifier.catalogue import BY_ID
 from verifier.findings import Failure
 
-CATALOGUES = (LOG, KEYS, BALLOTS, POLLS, TALLY)
+CATALOGUES = (LOG, KEYS, BALLOTS, POLLS, TALLY, CHALLENGED)
 TAMPERINGS = [tampering for catalogue in CATALOGUES for tampering in catalogue.entries]
 each = pytest.mark.parametrize("tampering", TAMPERINGS, ids=str)
 
@@ -54,9 +57,62 @@ def _in_place(tampering: Tampering, forged: Forged, failure: Failure) -> None:
 
 @each
 def test_the_server_says_the_same(tampering: Tampering) -> None:
-    """`record.transcript` refuses the record by the id that the catalogue gives."""
-    if tampering.server is None:
-        assert tampering.because
-        return
-    assert refusal(tampering.forge(TOY_NAME).artifacts) == tampering.server
+    """`record.transcript` refuses it by the same id, unless the catalogue says why not."""
+    artifacts = tampering.forge(TOY_NAME).artifacts
+    assert refusal(artifacts) == tampering.server
     assert tampering.server == tampering.fails[0] or tampering.because
+
+
+# --- on the real group
+
+
+STANDARD = [tampering for tampering in TAMPERINGS if tampering.also_standard]
+
+
+@pytest.mark.parametrize("tampering", STANDARD, ids=str)
+def test_the_same_on_the_standard_group(tampering: Tampering, tmp_path: Path) -> None:
+    """With 4096 bits instead of 256."""
+    forged = tampering.publish(tmp_path / "record", "standard")
+    judged(tampering, forged, tampering.judge(tmp_path / "record", "standard"))
+
+
+# --- the catalogue is complete
+
+
+NEVER_FAILS = {
+    "13.A": "about contest data, of which this record has none: never made",
+    "R.tally-membership": "products of the members of 6.A are members, or 9.A or 9.B has failed",
+}
+NEVER_ALONE = {
+    "6.A": "7.A counts the same elements by contest",
+    "7.A": "6.A counts the same elements by option",
+    "R.challenged-nonce": "that the code comes out of other selections takes a wrong 8.A",
+}
+
+
+def test_every_check_has_its_cheater() -> None:
+    """Every id of the verifier's catalogue fails somewhere here, but for those that cannot."""
+    failing = {check for tampering in TAMPERINGS for check in tampering.fails}
+    assert failing | NEVER_FAILS.keys() == BY_ID.keys()
+    assert not failing & NEVER_FAILS.keys()
+
+
+def test_every_check_fails_alone() -> None:
+    """And it fails alone at least once, but for those that cannot."""
+    alone = {tampering.fails[0] for tampering in TAMPERINGS if len(tampering.fails) == 1}
+    assert alone | NEVER_ALONE.keys() | NEVER_FAILS.keys() == BY_ID.keys()
+    assert not alone & NEVER_ALONE.keys()
+
+
+def test_every_tampering_tells_its_story() -> None:
+    """Each has a name of its own and says in words what was done."""
+    assert len({str(tampering) for tampering in TAMPERINGS}) == len(TAMPERINGS)
+    assert all(tampering.story.endswith((".", "?")) for tampering in TAMPERINGS)
+
+
+def test_honest_records_are_not_accused(tmp_path: Path) -> None:
+    """Where nobody cheats the same two judges find nothing."""
+    for number, world in enumerate((honest(), crowded())):
+        publish(world, tmp_path / str(number))
+        assert verify(tmp_path / str(number), parameters=TOY_NAME).failures == ()
+        assert refusal([bytes(data) for data in world.data()]) is None

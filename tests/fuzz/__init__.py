@@ -1,0 +1,1 @@
+"""Random mutations of published records, to be run by hand: `make fuzz`."""
