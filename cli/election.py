@@ -34,7 +34,6 @@ from cli.connect import (
     server_option,
 )
 from cli.homes import Home, open_home
-from cli.new_election import Plan, make
 from cli.parameters import parameters_option, warn_of_toys
 from cli.results import results_json, show_results
 from crypto.errors import Malformed, Rejected
@@ -107,6 +106,8 @@ def new(
     OUT/server goes to the server, OUT/administrator stays with you, and everybody
     gets a file of OUT/invitations.
     """
+    from cli.new_election import Plan, make
+
     if out.exists() and any(out.iterdir()):
         raise Malformed(str(out), "is not empty", "choose another --out")
     chosen = parameters_named(parameters)

@@ -6,6 +6,7 @@ from verifier.group import Group
 from verifier.hashing import HASH_WIDTH, contest_hash, identifier_hash
 from verifier.manifest import Contest, Manifest
 from verifier.schema import pb
+from verifier.wire import SPARE
 
 
 def padded(data: bytes, width: int) -> bytes:
@@ -42,7 +43,7 @@ def chosen_identifier_hash(group: Group, extended_hash: bytes, ballot: pb.Ballot
 def contests_of(manifest: Manifest, ballot: pb.Ballot) -> list[tuple[pb.BallotContest, Contest]]:
     """Pair each contest of a ballot with the manifest's, where they fit each other."""
     pairs = []
-    for contest in ballot.contests:
+    for contest in ballot.contests[: len(manifest.contests) + SPARE]:
         if not 1 <= contest.index <= len(manifest.contests):
             continue
         known = manifest.contests[contest.index - 1]

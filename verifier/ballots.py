@@ -17,7 +17,7 @@ from verifier.findings import Findings
 from verifier.hashing import confirmation_code, identifier_hash
 from verifier.manifest import Cell
 from verifier.schema import pb
-from verifier.wire import Reader
+from verifier.wire import SPARE, Reader
 
 SPOILED, CAST, CHALLENGED, LATE = range(4)
 """What became of a ballot. Spoiled until a statement decides; late ones never count."""
@@ -115,7 +115,7 @@ class Ballots:
     ) -> tuple[list[bytes], list[bytes]]:
         """Check 8.A; return the hashes recomputed and recorded."""
         computed, recorded = [], []
-        for contest in ballot.contests:
+        for contest in ballot.contests[: len(self._manifest.contests) + SPARE]:
             place = reader.place.at(contest=self._label(contest.index))
             mine = hash_of_contest(self._group, identifier, contest)
             theirs = reader.hash(contest.contest_hash, "the contest hash", place)

@@ -12,7 +12,7 @@ from verifier.findings import Findings
 from verifier.hashing import extended_base_hash, key_ceremony_hash
 from verifier.proofs import keys_challenge, knows_share_nonce
 from verifier.schema import pb
-from verifier.wire import Reader
+from verifier.wire import SPARE, Reader
 
 _ADMINISTRATOR = "administrator"
 
@@ -60,10 +60,11 @@ class Ceremony:
             ("vote", statement.vote_commitments, statement.vote_proof),
             ("data", statement.data_commitments, statement.data_proof),
         ):
-            elements = [reader.element(x, f"a {label} commitment") for x in commitments]
+            some = commitments[: self._election.quorum + SPARE]
+            elements = [reader.element(x, f"a {label} commitment") for x in some]
             kept.append(tuple(elements))
-            right = len(elements) == self._election.quorum
-            message = f"{len(elements)} {label} commitments, not k: another degree"
+            right = len(commitments) == self._election.quorum
+            message = f"{len(commitments)} {label} commitments, not k: another degree"
             if not self._findings.check(
                 "R.trustee-keys", right, reader.place, message, reader.culprit
             ):
@@ -122,7 +123,7 @@ class Ceremony:
         self._findings.check(
             "R.share-recipients", recipients == expected, reader.place, message, reader.culprit
         )
-        for share in statement.shares:
+        for share in statement.shares[: self._election.trustees + SPARE]:
             self._share(statement.trustee, share, reader)
 
     def _share(self, sender: int, share: pb.EncryptedShare, reader: Reader) -> None:

@@ -14,7 +14,7 @@ from verifier.group import FixedBase
 from verifier.hashing import confirmation_code, contest_hash
 from verifier.manifest import Contest
 from verifier.schema import pb
-from verifier.wire import Reader, parse_artifact
+from verifier.wire import SPARE, Reader, parse_artifact
 
 _SERVER = "server"
 _Opened = dict[str, dict[str, tuple[int, mpz]]]
@@ -102,7 +102,7 @@ class Openings:
         findings, culprit = self._findings, reader.culprit
         opened: _Opened = {}
         good = True
-        for contest in statement.contests:
+        for contest in statement.contests[: len(contests) + SPARE]:
             here = place.at(contest=contest.contest)
             message = "the contest is not on the ballot's style"
             if not findings.check("14.A", contest.contest in known, here, message, culprit):
@@ -130,7 +130,7 @@ class Openings:
         values: dict[str, tuple[int, mpz]] = {}
         options = set(known.options)
         good = True
-        for selection in contest.selections:
+        for selection in contest.selections[: len(options) + SPARE]:
             here = place.at(option=selection.option)
             message = "the contest has no such option"
             good &= findings.check("14.C", selection.option in options, here, message, culprit)

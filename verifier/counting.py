@@ -15,7 +15,7 @@ from verifier.manifest import Cell, Contest
 from verifier.proofs import Decrypted, is_decryption
 from verifier.schema import pb
 from verifier.tally import EncryptedCell, Tallies, usable
-from verifier.wire import Reader
+from verifier.wire import SPARE, Reader
 
 _SERVER = "server"
 _ADMINISTRATOR = "administrator"
@@ -110,7 +110,8 @@ class Counting:
         positions = {label: i for i, label in enumerate(contest.options)}
         found: dict[int, Option] = {}
         last = -1
-        for i, option in enumerate(statement.options):
+        published = statement.options[: len(contest.options) + SPARE]
+        for i, option in enumerate(published):
             place = reader.place.at(option=option.option)
             known = option.option in positions
             message = "the contest has no such option"
@@ -132,7 +133,7 @@ class Counting:
                 reader.ranged_scalar(option.challenge, "c", place),
                 reader.scalar(option.response, "v", place),
             )
-        labels = {option.option for option in statement.options}
+        labels = {option.option for option in published}
         for label in contest.options:
             place = reader.place.at(option=label)
             message = "the tally leaves out an option of the manifest"

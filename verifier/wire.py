@@ -20,6 +20,8 @@ from verifier.schema import NUMBERS, pb
 
 MAX_ARTIFACT = 16 << 20
 MAX_BALLOT = 1 << 20
+SPARE = 100
+"""Items beyond the expected ones that are looked at; a longer list has failed by then."""
 _DOMAIN = b"sailau.v1.Artifact\0"
 
 

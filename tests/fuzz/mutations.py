@@ -204,9 +204,12 @@ def rearrange(rng: random.Random, record: Record, other: Record) -> str:
 
 def mutate_json(rng: random.Random, data: bytes) -> bytes:
     """A manifest with a value changed somewhere, or with a byte changed."""
-    if rng.random() < 0.2:
+    try:
+        document = json.loads(data)
+    except ValueError:
         return mutated(rng, data)
-    document = json.loads(data)
+    if rng.random() < 0.2 or not isinstance(document, dict):
+        return mutated(rng, data)
     places: list[tuple[Any, Any]] = []
 
     def walk(node: Any) -> None:
@@ -217,6 +220,8 @@ def mutate_json(rng: random.Random, data: bytes) -> bytes:
                 walk(value)
 
     walk(document)
+    if not places:
+        return mutated(rng, data)
     node, key = rng.choice(places)
     _, other = donor = rng.choice(places)
     what = rng.randrange(6)
