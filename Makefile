@@ -18,6 +18,8 @@ PIP := bin/python -m pip --disable-pip-version-check --quiet
 OUT ?=
 BALLOTS ?=
 SEED ?=
+# How long `make fuzz` runs.
+FUZZ_SECONDS ?= 60
 # Processes that run the tests, and further arguments for pytest.
 JOBS ?= 2
 ARGS ?=
@@ -82,6 +84,10 @@ buf: $(TEST)/.installed ## Lint the .proto files and check their format (buf)
 .PHONY: pytest
 pytest: $(TEST)/.installed ## Run the tests (JOBS=N ARGS=...)
 	$(TEST)/bin/pytest -n $(JOBS) $(ARGS)
+
+.PHONY: fuzz
+fuzz: $(TEST)/.installed ## Mutate records at random and watch the verifier (FUZZ_SECONDS=N SEED=S)
+	@$(TEST)/bin/python -m tests.fuzz --seconds $(FUZZ_SECONDS) $(if $(SEED),--seed "$(SEED)")
 
 .PHONY: format
 format: $(TEST)/.installed ## Format the code and the .proto files

@@ -21,7 +21,7 @@ from ballotbox.receipts import Receipt, display_code, format_receipt
 from ballotbox.terminal import Terminal
 from cli.common import home_option, note, passphrase, passphrase_option, say, write_new
 from cli.connect import check_invited, first_artifact, role_connection, server_option
-from cli.homes import Home, create_home, join, open_home
+from cli.homes import Home, compare, create_home, join, open_home
 from cli.orders import ABANDON, CAST, Decision, parse_order
 from crypto.errors import Malformed, Rejected
 from identity.roles import Role
@@ -61,6 +61,7 @@ def join_election(home: Path, invitation: Path, passphrase_file: Path | None) ->
     with opened.keystore:
         parsed = join(opened, invitation.read_bytes())
     say(f"{parsed.identity.name} is a device of {parsed.election} at {parsed.roles_address}")
+    compare(parsed)
 
 
 @device.command()

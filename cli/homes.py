@@ -10,12 +10,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from cli.common import write_new
+from cli.common import say, write_new
 from crypto.errors import Malformed
 from identity.enrolment import make_enrolment
 from identity.invitation import Invitation, parse_invitation, verify_invitation
 from identity.keystore import Keystore
-from identity.rolekeys import RoleKey
+from identity.rolekeys import RoleKey, spoken
 from identity.roles import Identity, Role
 from identity.tlskeys import TlsKey
 
@@ -87,3 +87,10 @@ def join(home: Home, invitation: bytes) -> Invitation:
         )
     write_new(file, invitation)
     return parsed
+
+
+def compare(invitation: Invitation) -> None:
+    """Show what a person compares with what was announced."""
+    say("Compare with what the commission announced:")
+    say(f"  manifest and numbers (H_B)  {spoken(invitation.base_hash)}")
+    say(f"  administrator's key         {spoken(invitation.administrator_key)}")

@@ -49,7 +49,7 @@ from identity.tlskeys import TlsKey
 from record.artifacts import Artifact, parse_artifact
 from record.election import check_election
 from record.state import Phase
-from rpc.credentials import public_server_credentials, roles_server_credentials
+from rpc.credentials import MAX_REQUEST, public_server_credentials, roles_server_credentials
 from rpc.server import Server
 from tally.tabulator import Tabulator
 from trustees.coordinator import Coordinator
@@ -58,6 +58,8 @@ from trustees.service import CoordinatorServicer, add_to
 
 _ROLES = (BALLOT_BOX_SERVICE, COORDINATOR_SERVICE, ADMINISTRATION_SERVICE)
 _SPARE_THREADS = 16
+_PUBLIC_REQUEST = 64 << 10
+"""Bytes of a request on the public listener, where nobody has anything to send."""
 
 
 @click.command()
@@ -157,11 +159,21 @@ def _serve(
     tabulator = Tabulator(board, store, board.sign_checkpoint)
 
     def listen(
-        port: int, credentials: grpc.ServerCredentials, services: Sequence[str], followers: int
+        port: int,
+        credentials: grpc.ServerCredentials,
+        services: Sequence[str],
+        followers: int,
+        max_request: int,
     ) -> Server:
         """A listener with the board; each stream that follows takes a thread."""
         threads = followers + READERS + _SPARE_THREADS
-        server = Server(f"{bind}:{port}", credentials, [BOARD_SERVICE, *services], workers=threads)
+        server = Server(
+            f"{bind}:{port}",
+            credentials,
+            [BOARD_SERVICE, *services],
+            workers=threads,
+            max_request=max_request,
+        )
         servicer = BoardServicer(
             board,
             present=coordinator.present,
@@ -172,10 +184,12 @@ def _serve(
         return server
 
     credentials = public_server_credentials(config.certificate, key)
-    public = listen(config.public_port, credentials, (), FOLLOWERS)
+    public = listen(config.public_port, credentials, (), FOLLOWERS, _PUBLIC_REQUEST)
     credentials = roles_server_credentials(config.certificate, key, config.authority)
     # Every trustee follows the board for as long as it runs.
-    roles = listen(config.roles_port, credentials, _ROLES, FOLLOWERS + context.trustees)
+    roles = listen(
+        config.roles_port, credentials, _ROLES, FOLLOWERS + context.trustees, MAX_REQUEST
+    )
 
     add_roles(
         roles.grpc_server,

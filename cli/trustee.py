@@ -14,6 +14,7 @@ from types import FrameType
 
 import click
 from rich.panel import Panel
+from rich.text import Text
 
 from ballotbox.client import BoardClient
 from cli.common import (
@@ -36,11 +37,10 @@ from cli.connect import (
     role_connection,
     server_option,
 )
-from cli.homes import create_home, join, open_home
+from cli.homes import compare, create_home, join, open_home
 from cli.parameters import warn_of_toys
 from crypto.errors import SailauError
 from identity.invitation import Invitation
-from identity.rolekeys import spoken
 from identity.roles import Role
 from record.archive import ArchiveWriter
 from record.artifacts import parse_artifact
@@ -81,9 +81,7 @@ def join_election(home: Path, invitation: Path, passphrase_file: Path | None) ->
     with opened.keystore:
         parsed = join(opened, invitation.read_bytes())
     say(f"You are trustee {parsed.index} of {parsed.election}, at {parsed.roles_address}.")
-    say("Compare with what the commission announced:")
-    say(f"  manifest  {spoken(parsed.base_hash)}")
-    say(f"  key of the administrator  {spoken(parsed.administrator_key)}")
+    compare(parsed)
 
 
 @trustee.command()
@@ -177,7 +175,7 @@ def _show(confirmation: Confirmation) -> None:
         f"The keys (H_G):\n  {confirmation.spoken_key_ceremony_hash}\n\n"
         "Every trustee must see the same digits. Read them to each other."
     )
-    console.print(Panel(body, title="Before you confirm", expand=False))
+    console.print(Panel(Text(body), title="Before you confirm", expand=False))
 
 
 def _show_and_agree(confirmation: Confirmation) -> bool:

@@ -14,4 +14,4 @@ def verify(arguments: tuple[str, ...]) -> None:
     """Check a published record; the same as `python -m verifier`."""
     from verifier import main
 
-    raise SystemExit(main(list(arguments)))
+    raise SystemExit(main(list(arguments), program="sailau verify"))

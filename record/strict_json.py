@@ -41,9 +41,9 @@ class NotANumber:
 def read_json(data: bytes, document: str, limit: int) -> object:
     """The value of a JSON text in UTF-8; `document` names it in errors.
 
-    Integers of more than 18 digits and NaN or Infinity come back as
-    `NotANumber`. Raises Malformed for anything else that is not one JSON text of
-    at most `limit` bytes, without repeated members and unpaired surrogates.
+    Integers of more than 18 digits, numbers with a fraction or an exponent, and NaN or
+    Infinity come back as `NotANumber`. Raises Malformed for anything else that is not one
+    JSON text of at most `limit` bytes, without repeated members and unpaired surrogates.
     """
     text = _decode(data, document, limit)
     repeated: list[tuple[object, str]] = []
@@ -59,6 +59,7 @@ def read_json(data: bytes, document: str, limit: int) -> object:
             text,
             object_pairs_hook=members,
             parse_constant=NotANumber,
+            parse_float=NotANumber,
             parse_int=_integer,
         )
     except json.JSONDecodeError as error:

@@ -72,7 +72,7 @@ def parser(program: str = "python -m verifier") -> argparse.ArgumentParser:
     result = argparse.ArgumentParser(
         prog=program,
         description=_DESCRIPTION,
-        epilog=_EPILOG,
+        epilog=_EPILOG.replace("python -m verifier", program),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = result.add_argument
@@ -162,9 +162,9 @@ def _warn(parameters: str) -> None:
         print(f"WARNING: {parameters} are not the standard parameters.", file=sys.stderr)
 
 
-def main(argv: Sequence[str] | None = None) -> int:
+def main(argv: Sequence[str] | None = None, program: str = "python -m verifier") -> int:
     """Run the verifier and return its exit code. Bad usage exits by itself, with 2."""
-    arguments = parser().parse_args(argv)
+    arguments = parser(program).parse_args(argv)
     _warn(arguments.parameters)
     progress = None if arguments.quiet else ProgressLines(sys.stderr)
     try:

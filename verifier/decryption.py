@@ -154,9 +154,9 @@ class Decryption:
         session = self._sessions.current
         if session is None or not session.finished("responses"):
             return
-        for i, combined in enumerate(session.combined):
-            if combined.sound:
-                self._combines(session, combined, i)
+        for i in range(session.total):
+            if session.combined[i].sound:
+                self._combines(session, session.combined[i], i)
 
     def _combines(self, session: Session, combined: Combined, i: int) -> None:
         published = self._shares.option(i)

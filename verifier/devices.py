@@ -19,10 +19,12 @@ from verifier.wire import Reader
 _NONE = b"\x00\x00\x00\x00"
 _SIMPLE = b"\x00\x00\x00\x01"
 _MAX_REASON = 2000
+_MOST = 8
+"""Hashes a chain may hang on. They multiply with every further fault, and need not."""
 
 
 def _distinct(*hashes: bytes | None) -> tuple[bytes, ...]:
-    return tuple(dict.fromkeys(h for h in hashes if h))
+    return tuple(dict.fromkeys(h for h in hashes if h))[:_MOST]
 
 
 @dataclass(slots=True)

@@ -79,9 +79,7 @@ class Rules:
         self.require(len(set(labels)) == len(labels), path, "a label stands twice")
 
     def limit(self, value: Any, path: str) -> int:
-        """Return a limit, 1 to 1,000. To JSON Schema 2.0 is a whole number, too."""
-        if isinstance(value, float) and value.is_integer():
-            value = int(value)
+        """Return a limit, 1 to 1,000, without fraction or exponent."""
         if not isinstance(value, int) or isinstance(value, bool):
             raise ShapeError(f"{path}: not a whole number")
         if not 1 <= value <= MAX_LIMIT:
@@ -117,7 +115,9 @@ def load_json(data: bytes) -> Any:
         raise ShapeError("it begins with a byte order mark")
     try:
         return json.loads(
-            data.decode("utf-8"), object_pairs_hook=_no_duplicates, parse_constant=_no_constant
+            data.decode("utf-8"),
+            object_pairs_hook=_no_duplicates,
+            parse_constant=_no_constant,
         )
     except UnicodeDecodeError as error:
         raise ShapeError("it is not UTF-8") from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import dataclass, field
 
 from gmpy2 import mpz
@@ -48,7 +49,7 @@ class Session:
     """(trustee, ciphertext) of shares that do not open their d_i."""
     outside: set[tuple[int, int]] = field(default_factory=set)
     """(trustee, ciphertext) of shares that are not in the group."""
-    combined: list[Combined] = field(default_factory=list)
+    combined: defaultdict[int, Combined] = field(default_factory=lambda: defaultdict(Combined))
     last: bool = True
     """Whether the decrypted tallies combine this session's shares."""
 
@@ -93,10 +94,7 @@ class Sessions:
         known = len(self._election.trustee_keys)
         bound = min(self._election.trustees, known, self._election.parameters.q - 1)
         trustees = tuple(i for i in sorted(set(statement.trustees)) if 1 <= i <= bound)
-        combined = [Combined() for _ in range(self._total)]
-        self.current = Session(
-            statement.session, trustees, self._total, combined=combined, last=last
-        )
+        self.current = Session(statement.session, trustees, self._total, last=last)
 
     def _problem(self, statement: pb.DecryptionSession) -> str:
         before = self.current.number if self.current else 0

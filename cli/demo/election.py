@@ -19,6 +19,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from cli.common import errors
 from cli.demo.processes import Child, Children
 from cli.demo.votes import CONTEST, Voter, draw
+from record.archive import read_archive
+from record.artifacts import Ballot, parse_artifact
+from record.checkpoint import parse_verifier_key
+from record.election import check_election
 from record.manifest import Manifest, parse_manifest
 
 TRUSTEES = ("Aigerim", "Bolat", "Dinara", "Yerlan", "Saule")
@@ -297,10 +301,27 @@ def _free_ports() -> tuple[int, int]:
 
 
 def _alter(record: Path) -> str:
-    """Flip one bit in the middle of the largest file of artifacts, where ballots are."""
-    file = max((record / "artifacts").rglob("*"), key=lambda f: f.stat().st_size * f.is_file())
-    data = bytearray(file.read_bytes())
-    position = len(data) // 2
-    data[position] ^= 1
-    file.write_bytes(data)
-    return f"{file.relative_to(record)}, byte {position}"
+    """Flip the last bit of the first ciphertext of a ballot in the middle of the record."""
+    ballot, alpha = _some_ballot(record)
+    for file in sorted(f for f in (record / "artifacts").rglob("*") if f.is_file()):
+        data = bytearray(file.read_bytes())
+        position = data.find(alpha, max(data.find(ballot), 0))
+        if ballot in data and position >= 0:
+            position += len(alpha) - 1
+            data[position] ^= 1
+            file.write_bytes(data)
+            return f"{file.relative_to(record)}, byte {position}"
+    raise DemoFailed("no ballot in the record to alter")
+
+
+def _some_ballot(record: Path) -> tuple[bytes, bytes]:
+    """A ballot artifact from the middle of the record, and the alpha of its first option."""
+    with read_archive(record) as reader:
+        context = check_election(parse_artifact(reader.first_artifact(), None))
+        key = parse_verifier_key(context.election.log_key)
+        parsed = (parse_artifact(data, context.group) for data in reader.artifacts(key))
+        ballots = [a for a in parsed if isinstance(a.statement, Ballot)]
+    chosen = ballots[len(ballots) // 2]
+    assert isinstance(chosen.statement, Ballot)  # noqa: S101 - they were chosen for it
+    alpha = chosen.statement.contests[0].selections[0].alpha
+    return chosen.data, context.group.encode_element(alpha)

@@ -16,6 +16,9 @@ from tests.tampered.kit import Record, kind_of
 
 _TEXTS = ("", " ", "abai", "centre", "city", "ballot-box-1", "council", "x" * 101, "a\nb", "жа")
 _NUMBERS = (0, 1, 2, 3, 255, 256, 511, 2**31 - 1, 2**31, 2**32 - 1, 2**53 + 1, 2**63, 2**64 - 1)
+_DATES = ("2025-12-03", "2025-12-05", "20251204", "2025-02-30")
+_WHOLE = (0, 1, 2, 7, 1000, 1001, -1, 10**20)
+_VALUES: tuple[Any, ...] = (*_TEXTS, *_DATES, *_WHOLE, "none", 1.0, 1.5, True, None, [], {})
 
 
 # --- bytes
@@ -189,7 +192,8 @@ def rearrange(rng: random.Random, record: Record, other: Record) -> str:
     elif what == "cut":
         del artifacts[i:]
     elif what == "again":
-        record.insert(j).CopyFrom(artifacts[i])
+        again = artifacts[i]
+        record.insert(j).CopyFrom(again)
         Messages(rng, record).change(artifacts[j])
     else:
         foreign = record.insert(j)
@@ -234,6 +238,5 @@ def mutate_json(rng: random.Random, data: bytes) -> bytes:
     elif what == 3:
         node[key] = json.loads(json.dumps(donor[0][other]))
     else:
-        fresh = (*_TEXTS, 0, 1, 2, 7, 1000, 1001, -1, 1.0, 1.5, True, None, [], {}, 10**20)
-        node[key] = rng.choice((*fresh, "2025-12-03", "2025-12-05", "20251204", "none"))
+        node[key] = rng.choice(_VALUES)
     return json.dumps(document, ensure_ascii=rng.random() < 0.5).encode("utf-8", "surrogatepass")

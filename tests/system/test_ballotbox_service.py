@@ -131,8 +131,8 @@ def failure(call: Callable[[], object]) -> tuple[grpc.StatusCode, ErrorInfo]:
     error: Any = caught.value
     info = ErrorInfo()
     status = rpc_status.from_call(error)
-    for detail in status.details if status else ():
-        assert detail.Unpack(info)
+    found = [d.Unpack(info) for d in (status.details if status else ()) if d.Is(info.DESCRIPTOR)]
+    assert all(found)
     return error.code(), info
 
 

@@ -183,11 +183,15 @@ def test_a_manifest_is_a_value() -> None:
     assert pickle.loads(pickle.dumps(manifest)).unit("left").label == "left"
 
 
-def test_a_whole_number_may_have_a_fraction_of_zero() -> None:
-    """JSON Schema takes 1.0 for an integer, so the value is the integer 1."""
+@pytest.mark.parametrize("number", ["1.0", "1e0", "1.5"])
+def test_a_number_has_no_fraction_and_no_exponent(number: str) -> None:
+    """JSON Schema takes 1.0 for an integer, other readers do not: neither do we."""
     document = small()
-    document["contests"][0]["selection_limit"] = 1.0
-    assert type(parse(document).contests[0].selection_limit) is int
+    document["contests"][0]["selection_limit"] = "HERE"
+    data = json.dumps(document).replace('"HERE"', number).encode()
+    with pytest.raises(Malformed) as caught:
+        parse_manifest(data)
+    assert caught.value.field == "contests[0].selection_limit"
 
 
 def test_limits_may_go_to_their_edge() -> None:

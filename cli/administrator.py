@@ -1,0 +1,70 @@
+"""The administrator's connection to the server."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import grpc
+
+from ballotbox.client import AdministrationClient, BoardClient
+from cli.common import passphrase
+from cli.connect import check_invited, checked_context, first_artifact, role_connection
+from cli.homes import Home, open_home
+from identity.invitation import Invitation
+from record.artifacts import Artifact, Statement, sign_statement
+from record.election import ElectionContext
+from record.state import Phase
+from record.transcript import Transcript
+
+
+@dataclass(frozen=True, slots=True)
+class Administrator:
+    """An open connection as administrator."""
+
+    home: Home
+    invitation: Invitation
+    context: ElectionContext
+    board: BoardClient
+    client: AdministrationClient
+
+    def publish(self, statement: Statement) -> int:
+        """Sign a statement and put it on the record."""
+        group, key = self.context.group, self.home.role_key
+        artifact = sign_statement(statement, group, self.context.base_hash, key)
+        return self.client.publish(artifact.data)
+
+    def transcript(self, *, prove_until: Phase) -> Transcript:
+        """The record so far, checked; what stands before `prove_until` is proved as well."""
+        stream = self.board.read()
+        artifacts: list[Artifact] = [first_artifact(stream)]
+        transcript = Transcript(artifacts[0])
+        check_invited(transcript.context, self.invitation)
+        for data in stream:
+            artifact = transcript.parse(data)
+            transcript.check(artifact)
+            if transcript.phase < prove_until:
+                transcript.prove(artifact, artifacts.__getitem__)
+                artifacts.append(artifact)
+            transcript.take(artifact)
+        return transcript
+
+
+@contextmanager
+def administrator(
+    home: Path, passphrase_file: Path | None, server: str | None
+) -> Iterator[Administrator]:
+    """Open the administrator's home and connect."""
+    opened = open_home(home, passphrase(passphrase_file, "the administrator"))
+    with opened.keystore:
+        invitation = opened.invitation()
+        with role_connection(opened, invitation, server) as channel:
+            yield _connected(opened, invitation, channel)
+
+
+def _connected(home: Home, invitation: Invitation, channel: grpc.Channel) -> Administrator:
+    board = BoardClient(channel)
+    context = checked_context(board, invitation)
+    return Administrator(home, invitation, context, board, AdministrationClient(channel))
