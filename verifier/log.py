@@ -78,6 +78,9 @@ class Log:
                         self._fail("R.encoding", path, f"the length of artifact {number} is padded")
                     self._offsets.append(frames.start)
                     yield Item(number, data)
+                # Only at its end does a .zip say that a file is damaged: now, not when it
+                # is read again and looks as if it had changed.
+                stream.read(1)
                 self._digests.append(frames.digest.digest())
         except FileMissing:
             self._missing(first, path)
