@@ -11,20 +11,33 @@ import hashlib
 from array import array
 from collections.abc import Iterator
 
-from verifier.archive import Archive, FileDamaged, FileMissing, read_file
+from verifier.archive import Archive, FileDamaged, FileMissing, Stream, read_file
 from verifier.compact import DigestMap
 from verifier.findings import Findings, Place
 from verifier.frames import Frames, Item, kind_of_entry, split_bundle
 from verifier.merkle import TILE_WIDTH, Frontier, Tiles, leaf_hash, tile_name, tile_path
 from verifier.schema import pb
+from verifier.wire import MAX_ARTIFACT
 
 _MAX_BUNDLE = TILE_WIDTH * 130
 _HASH = 32
+_CHUNK = 1 << 20
 _PUBLISHER = "publisher"
 
 
 class Changed(Exception):
     """A file of the record changed while it was being verified."""
+
+
+def _read_to_the_end(stream: Stream) -> None:
+    """Read what the checkpoint does not cover, as far as artifacts could go.
+
+    Only at its end does a .zip say that a file is damaged. That has to be now: when the
+    file is read again it would look as if it had changed.
+    """
+    for _ in range(TILE_WIDTH * (MAX_ARTIFACT // _CHUNK)):
+        if not stream.read(_CHUNK):
+            return
 
 
 def _artifacts_path(file: int) -> str:
@@ -78,10 +91,8 @@ class Log:
                         self._fail("R.encoding", path, f"the length of artifact {number} is padded")
                     self._offsets.append(frames.start)
                     yield Item(number, data)
-                # Only at its end does a .zip say that a file is damaged: now, not when it
-                # is read again and looks as if it had changed.
-                stream.read(1)
                 self._digests.append(frames.digest.digest())
+                _read_to_the_end(stream)
         except FileMissing:
             self._missing(first, path)
         except FileDamaged as error:

@@ -177,6 +177,8 @@ class Messages:
 def rearrange(rng: random.Random, record: Record, other: Record) -> str:
     """Drop, repeat, move or exchange artifacts, or take one from another election."""
     artifacts = record.artifacts
+    if len(artifacts) < 2:
+        return "nothing"
     i, j = (rng.randrange(len(artifacts)) for _ in range(2))
     what = rng.choice(("drop", "repeat", "move", "exchange", "near", "foreign", "cut", "again"))
     if what == "drop":

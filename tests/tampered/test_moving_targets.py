@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import zipfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -57,6 +58,18 @@ def test_a_file_that_changes_between_two_readings(tmp_path: Path, back: bool) ->
     stages = {"reading the log": good} | ({"checking ballots": shown} if back else {})
     with pytest.raises(Changed):
         verify(tmp_path, parameters=TOY_NAME, progress=_exchanged(path, stages))
+
+
+def test_a_damaged_zip_is_refuted(tmp_path: Path) -> None:
+    """A .zip that contradicts its own checksums has not "changed": its file is damaged."""
+    publish(honest(), tmp_path / "record")
+    path = tmp_path / "record.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as packed:
+        for file in (p for p in (tmp_path / "record").rglob("*") if p.is_file()):
+            packed.write(file, str(file.relative_to(tmp_path)))
+        checksum = packed.getinfo("record/artifacts/000").CRC.to_bytes(4, "little")
+    path.write_bytes(path.read_bytes().replace(checksum, bytes(4)))
+    assert verify(path, parameters=TOY_NAME).failed_ids() == ("R.entry",)
 
 
 class Liar(Encryptor):

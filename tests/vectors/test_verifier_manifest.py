@@ -197,9 +197,7 @@ def test_what_is_not_a_json_file_is_no_manifest(data: bytes) -> None:
 def test_a_limit_has_no_fraction_and_no_exponent() -> None:
     """1.0 and 1e0 are not whole numbers, whatever JSON Schema says."""
     for number in (b"1.0", b"1e0"):
-        data = encoded(MANIFEST).replace(
-            b'"option_limit": 1', b'"option_limit": ' + number, 1
-        )
+        data = encoded(MANIFEST).replace(b'"option_limit": 1', b'"option_limit": ' + number, 1)
         assert number in data
         _, problems = parse_manifest(data)
         assert any("not a whole number" in problem for problem in problems), problems
