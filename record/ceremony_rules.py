@@ -16,7 +16,7 @@ from record.state import Phase, State
 def _once(done: Mapping[int, object], trustee: int, what: str) -> None:
     if trustee in done:
         raise Rejected(
-            "R.duplicate",
+            "R.order",
             f"trustee {trustee} has already sent other {what}",
             culprit=f"trustee {trustee}",
             where=what,

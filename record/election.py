@@ -255,8 +255,15 @@ def check_confirmation(
 
 
 def check_opening(keys: ElectionKeys, statement: Opening) -> None:
-    """Raise `Rejected` (3.A, 3.B, 4.A) unless the polls open under the joint keys."""
+    """Raise `Rejected` (3.A, 3.B, 4.A, R.joint-keys) unless the polls open under the joint keys.
+
+    All trustees together can choose secrets that add up to 0. Under K = 1 a ciphertext
+    decrypts to any count with proofs that hold; under K-hat = 1 everybody reads the nonces.
+    """
     expected = keys.opening()
+    if 1 in (expected.vote_key, expected.data_key):
+        problem = "K or K-hat is 1: begin again with other trustees"
+        raise Rejected("R.joint-keys", problem, culprit="administrator", where="opening")
     for check, name in (
         ("3.A", "vote_key"),
         ("3.B", "data_key"),

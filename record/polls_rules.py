@@ -35,15 +35,18 @@ def _reject(check: str, problem: str, device: str, where: str, advice: str = "")
 def _check_device(state: State, statement: Device) -> None:
     label = statement.device
     if label in state.devices:
-        raise _reject("R.duplicate", "the device has already begun", label, "device")
+        raise _reject("R.order", "the device has already begun", label, "device")
     if label in state.missing:
-        raise _reject("R.device", "the device was declared missing", label, "device")
+        raise _reject("R.order", "the device was declared missing", label, "device")
     if statement.information != state.context.manifest.device(label).information:
         problem = "the information is not the manifest's"
         raise _reject("R.device", problem, label, "device.information")
     chain = _chain(state, statement.information)
     if statement.information_hash != chain.information_hash:
         raise _reject("8.C", "the information hash is wrong", label, "device.information_hash")
+    if statement.initial_hash and chain.mode is Chaining.NONE:
+        problem = "there is no initial hash without chaining"
+        raise _reject("R.device", problem, label, "device.initial_hash")
     if statement.initial_hash != chain.start():
         raise _reject("8.F", "the initial hash is wrong", label, "device.initial_hash")
 
@@ -56,11 +59,11 @@ def _apply_device(state: State, statement: Device, _: int) -> None:
 def _active(state: State, label: str, where: str) -> DeviceState:
     device = state.devices.get(label)
     if device is None:
-        raise _reject("R.device", "the device has not begun its chain", label, where)
+        raise _reject("R.order", "the device has not begun its chain", label, where)
     if device.closed:
-        raise _reject("R.device", "the device has closed its chain", label, where)
+        raise _reject("R.order", "the device has closed its chain", label, where)
     if label in state.missing:
-        raise _reject("R.device", "the device was declared missing", label, where)
+        raise _reject("R.order", "the device was declared missing", label, where)
     return device
 
 
@@ -146,6 +149,10 @@ def _check_device_close(state: State, statement: DeviceClose) -> None:
             "device_close.ballots",
             "submit what is missing before closing",
         )
+    if device.chain.mode is Chaining.NONE and (statement.chaining_field or statement.closing_hash):
+        raise _reject(
+            "R.device-close", "there is no closing hash without chaining", label, "device_close"
+        )
     if (statement.chaining_field, statement.closing_hash) != device.chain.close(device.last):
         raise _reject("8.G", "the closing hash is wrong", label, "device_close")
 
@@ -156,15 +163,15 @@ def _apply_device_close(state: State, statement: DeviceClose, _: int) -> None:
 
 def _check_device_missing(state: State, statement: DeviceMissing) -> None:
     label = statement.device
-    problem = ""
+    check, problem = "R.order", ""
     if label not in {d.label for d in state.context.manifest.devices}:
-        problem = f"the manifest has no device {label!r}"
+        check, problem = "R.device-close", f"the manifest has no device {label!r}"
     elif label in state.missing:
         problem = "the device is already declared missing"
     elif label in state.devices and state.devices[label].closed:
         problem = "the device has closed its chain and is not missing"
     if problem:
-        raise Rejected("R.device", problem, culprit="administrator", where="device_missing.device")
+        raise Rejected(check, problem, culprit="administrator", where="device_missing.device")
 
 
 def _apply_device_missing(state: State, statement: DeviceMissing, _: int) -> None:

@@ -32,9 +32,11 @@ from record.state import Place
 _LETTERS: Mapping[tuple[str, Part], str] = {
     ("2.C", Part.MEMBERSHIP): "2.A",
     ("2.C", Part.RESPONSE_RANGE): "2.B",
+    ("6.D", Part.SHAPE): "R.ballot",
     ("6.D", Part.MEMBERSHIP): "6.A",
     ("6.D", Part.CHALLENGE_RANGE): "6.B",
     ("6.D", Part.RESPONSE_RANGE): "6.C",
+    ("7.D", Part.SHAPE): "R.ballot",
     ("7.D", Part.CHALLENGE_RANGE): "7.B",
     ("7.D", Part.RESPONSE_RANGE): "7.C",
     ("10.B", Part.RESPONSE_RANGE): "10.A",

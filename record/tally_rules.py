@@ -244,7 +244,7 @@ def _check_decrypted_tally(state: State, statement: DecryptedTally) -> None:
     if absent := [x for x in labels if x not in found]:
         raise _reject("11.C", f"the option {absent[0]!r} is left out", where)
     if found != labels:
-        raise _reject("R.tally-cells", "the options are not in the manifest's order", where)
+        raise _reject("R.order", "the options are not in the manifest's order", where)
 
 
 def _apply_decrypted_tally(state: State, statement: DecryptedTally, _: int) -> None:

@@ -59,7 +59,6 @@ ONLY_THERE = {
     "R.checkpoint": "the rules know no checkpoints",
     "R.combination": "V10 is enough for the server",
     "R.duplicate": "the rules know artifacts, not bytes",
-    "R.joint-keys": "the rules do not look for it",
 }
 
 

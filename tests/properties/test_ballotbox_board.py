@@ -179,7 +179,7 @@ TAMPERINGS: dict[str, tuple[str, Callable[[World, Ballot], Ballot]]] = {
         lambda _, b: in_selection(b, lambda s: replace(s, proof=bumped(s.proof, "responses"))),
     ),
     "selection proof of another limit": (
-        "6.D",
+        "R.ballot",
         lambda _, b: in_selection(
             b,
             lambda s: replace(
@@ -275,7 +275,7 @@ def test_a_ballot_of_a_device_that_has_not_begun_is_refused(shared: Polls) -> No
     ballot = encrypt(shared.world, FULL).ballot
     error = refused(shared, shared.world.sign(replace(ballot, device="ballot-box-2")).data)
     assert isinstance(error, Rejected)
-    assert error.check == "R.device"
+    assert error.check == "R.order"
 
 
 # --- bytes that are no ballot
@@ -522,7 +522,7 @@ def test_a_device_that_has_closed_can_still_decide_and_not_submit(polls: Polls) 
     polls.take(polls.world.append(close_statement(polls.world, "ballot-box-1")).data)
     with pytest.raises(Rejected) as caught:
         polls.take(late)
-    assert caught.value.check == "R.device"
+    assert caught.value.check == "R.order"
     polls.decide(Cast("ballot-box-1", ballot.confirmation_code))
 
 

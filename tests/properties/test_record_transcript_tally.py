@@ -573,8 +573,8 @@ def test_decrypted_tallies_in_order() -> None:
             (options[1:], "11.C"),
             ((replace(options[0], option="nobody"), *options[1:]), "11.B"),
             ((*options, replace(options[0], option="nobody")), "11.B"),
-            (options[::-1], "R.tally-cells"),
-            ((*options, options[0]), "R.tally-cells"),
+            (options[::-1], "R.order"),
+            ((*options, options[0]), "R.order"),
         ):
             refuse(world, replace(tally, options=wrong), check, SERVER)
         world.append(tally)

@@ -125,7 +125,7 @@ def test_the_same_again() -> None:
     other = Hall(hall.world)
     with pytest.raises(Rejected) as caught:
         other.coordinator.post(hall.world.sign(_other_keys(hall)))
-    assert (caught.value.check, caught.value.culprit) == ("R.duplicate", "trustee 1")
+    assert (caught.value.check, caught.value.culprit) == ("R.order", "trustee 1")
 
 
 def _other_keys(hall: Hall) -> TrusteeKeys:

@@ -21,7 +21,6 @@ from tests.world import World
 BALLOTS = Catalogue("ballots")
 
 DEVICE = "device ballot-box-1"
-OLD = "the server has another name for it"
 OUT_OF_RANGE = "a scalar that is not below q is refused as bytes"
 
 
@@ -407,7 +406,10 @@ def option_too_many(world: World, statement: Statement) -> Altered:
     return rehashed(world, _first_contest(statement, *selections, selections[0]))
 
 
-@BALLOTS.encrypted("R.ballot", fate=Fate.SPOIL, server="6.D", because=OLD)
+@BALLOTS.encrypted(
+    "R.ballot",
+    fate=Fate.SPOIL,
+)
 class WiderProof(Encryptor):
     """The device proves 0..2 where the limit is one, and well."""
 

@@ -27,7 +27,6 @@ from tests.world import World
 
 KEYS = Catalogue("keys")
 
-OLD = "the server does not look for it"
 OUT_OF_RANGE = "a scalar that is not below q is refused as bytes"
 
 # --- 1 Parameters
@@ -266,8 +265,6 @@ UNOPENED = tuple(plain for plain in VOTES if plain.fate is not Fate.CHALLENGE)
     at="opening",
     votes=UNOPENED,
     around=_any_logarithm,
-    server=None,
-    because=OLD,
 )
 def key_that_opens_to_anything(world: World, statement: Statement) -> Altered:
     """All trustees choose secrets that add up to 0, so that K = 1; then the totals are invented."""
@@ -286,8 +283,6 @@ def key_that_opens_to_anything(world: World, statement: Statement) -> Altered:
     who="administrator",
     at="opening",
     votes=UNOPENED,
-    server=None,
-    because=OLD,
 )
 def key_that_hides_nothing(world: World, statement: Statement) -> Altered:
     """All trustees make K-hat = 1, so that everybody can read every ballot's nonce."""

@@ -24,7 +24,6 @@ from tests.world import ORIGIN, World, public_bytes
 LOG = Catalogue("log")
 
 NOT_AN_ARTIFACT = "what is refused is bytes, before there is an artifact to check"
-OLD = "the server has another name for it"
 RETRIED = "the server answers a repetition as it answered the first time, and stores nothing"
 
 # --- the checkpoint
@@ -278,7 +277,11 @@ def unsigned_election(record: Record) -> None:
 # --- order
 
 
-@LOG.edited("R.order", who="device ballot-box-1", at="ballot", server="R.device", because=OLD)
+@LOG.edited(
+    "R.order",
+    who="device ballot-box-1",
+    at="ballot",
+)
 def ballot_before_its_device(record: Record) -> None:
     """A ballot stands before the statement with which its device begins."""
     first = record.position("device")
@@ -325,7 +328,10 @@ def election_twice(record: Record) -> None:
     record.insert(len(record.artifacts), election=election)
 
 
-@LOG.edited("R.order", who="trustee 1", server="R.duplicate", because=OLD)
+@LOG.edited(
+    "R.order",
+    who="trustee 1",
+)
 def second_keys(record: Record) -> None:
     """Trustee 1 sends other keys after its first ones."""
     keys = pb.TrusteeKeys()

@@ -13,7 +13,6 @@ from tests.world import World
 
 POLLS = Catalogue("polls")
 
-OLD = "the server has another name for it"
 DEVICE = "device ballot-box-1"
 NOBODY = "the server looks for the key first, and there is none"
 
@@ -89,21 +88,31 @@ def missing_for_a_long_reason(world: World, statement: Statement) -> Altered:
     return statement
 
 
-@POLLS.edited("R.device-close", who="administrator", server="R.device", because=OLD)
+@POLLS.edited(
+    "R.device-close",
+    who="administrator",
+)
 def unknown_device_missing(record: Record) -> None:
     """A device is declared missing that the manifest does not have."""
     missing = pb.DeviceMissing(device="ballot-box-3", reason="It was stolen.")
     record.insert(record.position("polls_close"), device_missing=missing)
 
 
-@POLLS.edited("R.order", who="administrator", server="R.device", because=OLD)
+@POLLS.edited(
+    "R.order",
+    who="administrator",
+)
 def missing_after_it_closed(record: Record) -> None:
     """A device that has closed is declared missing, as if its chain were not complete."""
     missing = pb.DeviceMissing(device="ballot-box-1", reason="It was stolen.")
     record.insert(record.position("polls_close"), device_missing=missing)
 
 
-@POLLS.played("R.order", who=DEVICE, at="ballot", server="R.device", because=OLD)
+@POLLS.played(
+    "R.order",
+    who=DEVICE,
+    at="ballot",
+)
 def ballot_after_its_device_closed(world: World, statement: Statement) -> Altered:
     """Ballot box 1 submits a ballot behind its close, where no closing hash covers it."""
     if isinstance(statement, DeviceClose) and statement.device == "ballot-box-1":
@@ -142,7 +151,10 @@ def device_from_nowhere(record: Record) -> None:
     record.insert(record.position("device") + 1, device=device)
 
 
-@POLLS.edited("R.order", who=DEVICE, server="R.duplicate", because=OLD)
+@POLLS.edited(
+    "R.order",
+    who=DEVICE,
+)
 def device_that_begins_again(record: Record) -> None:
     """A device begins its chain a second time, with another H_DI."""
     device = pb.Device()

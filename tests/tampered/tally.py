@@ -474,7 +474,7 @@ def decrypted_tallies_exchanged(record: Record) -> None:
     record.swap(record.position("decrypted_tally", 0), record.position("decrypted_tally", 1))
 
 
-@TALLY.edited("R.order", who=SERVER, server="R.tally-cells", because=NEXT_ONLY)
+@TALLY.edited("R.order", who=SERVER)
 def options_exchanged_in_a_decryption(record: Record) -> None:
     """The options of a decrypted tally stand in another order, each with its own proof."""
     options = record.first("decrypted_tally").options
