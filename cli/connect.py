@@ -12,6 +12,7 @@ import click
 import grpc
 
 from ballotbox.client import BoardClient
+from cli.common import note
 from cli.homes import Home, read_invitation
 from crypto.errors import Rejected
 from identity.invitation import Invitation
@@ -23,6 +24,9 @@ from record.state import Phase, Status
 from record.transcript import Transcript
 from rpc.credentials import public_channel, role_channel
 from rpc.errors import NotFound
+
+_SLOW = 2.0
+"""Seconds after which a person is told what is waited for."""
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -47,9 +51,18 @@ def role_connection(
         server_name=invitation.server_name,
     )
     try:
+        _tell_if_slow(channel, server or invitation.roles_address)
         yield channel
     finally:
         channel.close()
+
+
+def _tell_if_slow(channel: grpc.Channel, address: str) -> None:
+    """Whoever waits for a server sees for which one."""
+    try:
+        grpc.channel_ready_future(channel).result(timeout=_SLOW)
+    except grpc.FutureTimeoutError:
+        note(f"{address} does not answer yet; still trying")
 
 
 @contextmanager
@@ -67,6 +80,7 @@ def invited_board(
         server_name=invitation.server_name,
     )
     try:
+        _tell_if_slow(channel, server or invitation.public_address)
         yield invitation, BoardClient(channel)
     finally:
         channel.close()
@@ -249,6 +263,7 @@ def open_source(
     elif server is not None and authority is not None and record is None:
         channel = public_channel(server, authority.read_bytes())
         try:
+            _tell_if_slow(channel, server)
             yield ServerSource(BoardClient(channel))
         finally:
             channel.close()

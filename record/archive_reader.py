@@ -27,9 +27,9 @@ from record.entry import MAX_ARTIFACT, MAX_ENTRY, entry_for
 from record.merkle import HASH_BYTES, MerkleTree, leaf_hash
 from record.tiles import WIDTH, Bundle, Tile, TileBuilder, bundles_of, parse_bundle, parse_tile
 
-TREE_CHECK = "R.tree"
+TREE_CHECK = "R.tile"
 """The id of the check that the hash tiles lead to the checkpoint's root."""
-ENTRY_CHECK = "R.entries"
+ENTRY_CHECK = "R.entry"
 """The id of the check that each artifact is the one its entry and leaf hash name."""
 
 _MAX_BUNDLE = WIDTH * (2 + MAX_ENTRY)
