@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -460,7 +461,10 @@ def test_no_server(at: Callable[[str], Place]) -> None:
             ("election", "status", *place.admin[:2]),
             ("receipt", "look-up", "ab" * 32, *place.public),
         ):
-            refused(call(*command), UNREACHABLE)
+            result = call(*command)
+            waiting, line = result.err.strip().splitlines()
+            assert waiting.endswith("does not answer yet; still trying")
+            refused(replace(result, err=line), UNREACHABLE)
 
 
 # --- a device's orders
