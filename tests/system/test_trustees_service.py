@@ -356,7 +356,7 @@ def test_statements(shared: Server) -> None:
     assert [client.post_artifact(keys[0]) for _ in range(2)] == [1, 1]
     with pytest.raises(Rejected) as caught:
         client.post_artifact(keys[1])
-    assert (caught.value.check, caught.value.culprit) == ("R.duplicate", "trustee 1")
+    assert (caught.value.check, caught.value.culprit) == ("R.order", "trustee 1")
     with pytest.raises(Malformed):
         client.post_artifact(b"no artifact")
     with pytest.raises(Malformed):
