@@ -132,7 +132,7 @@ class Log:
 
     # --- the tree ---------------------------------------------------------------
 
-    def commit(self, item: Item, kind: int | None, culprit: str) -> int | None:
+    def commit(self, item: Item, kind: int | None) -> int | None:
         """Check the entry of an artifact, and add its leaf to the tree.
 
         `kind` is the field number of its statement, None if it could not be read.
@@ -151,7 +151,7 @@ class Log:
                 published == entry,
                 Place(artifact=item.number),
                 "the log's entry is not that of the artifact: its kind, SHA-256 or size differs",
-                culprit,
+                _PUBLISHER,
             )
         leaves = {leaf_hash(entry)} | ({leaf_hash(published)} if published is not None else set())
         leaf = leaf_hash(entry)

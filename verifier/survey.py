@@ -127,7 +127,7 @@ class Survey:
             self._findings.passed("R.encoding")
         kind = kind_of(artifact) if artifact is not None else None
         number = kind_number(kind) if kind is not None else None
-        earlier = self._log.commit(item, number, culprit)
+        earlier = self._log.commit(item, number)
         if earlier is not None:
             message = f"artifact {earlier} is the same"
             self._findings.failed("R.duplicate", place, message, "server")

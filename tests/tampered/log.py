@@ -148,19 +148,19 @@ def _entry_with(**fields: object) -> Callable[[bytes], bytes]:
     return change
 
 
-@LOG.filed("R.entry", who="trustee 1", at="trustee_keys")
+@LOG.filed("R.entry", who="publisher", at="trustee_keys")
 def entry_of_another_kind(files: Files) -> None:
     """The log's entry calls trustee 1's keys a ballot."""
     files.rewrite("tile/entries/000.p/*", _entry_with(kind=7))
 
 
-@LOG.filed("R.entry", who="trustee 1", at="trustee_keys")
+@LOG.filed("R.entry", who="publisher", at="trustee_keys")
 def entry_of_another_size(files: Files) -> None:
     """The log's entry gives the artifact one byte more."""
     files.rewrite("tile/entries/000.p/*", _entry_with(size=1))
 
 
-@LOG.filed("R.entry", who=("trustee 1", "trustee 2"), at="trustee_keys", standard=True)
+@LOG.filed("R.entry", who="publisher", at="trustee_keys", standard=True)
 def artifacts_exchanged_on_the_disk(files: Files) -> None:
     """Two artifacts change places after the log was signed; each is good by itself."""
     data = [bytes(x) for x in files.world.data()]
