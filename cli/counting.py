@@ -9,11 +9,13 @@ from ballotbox.client import ElectionStatus
 from cli.administrator import Administrator
 from cli.common import note
 from crypto.errors import Malformed, Rejected
-from record.state import Phase
+from record.state import Phase, Round
 from rpc.errors import Unavailable
 
 _STALLED = 15.0
 """Seconds after which a session with an absent trustee is given up."""
+_IDLE = 60.0
+"""Seconds without a new artifact after which the record is looked at for the reason."""
 
 
 class Count:
@@ -25,6 +27,7 @@ class Count:
         self._check_trustees()
         self._deadline = deadline
         self._stalled_since: float | None = None
+        self._size, self._grown = 0, time.monotonic()
         self._said: tuple[str, ...] = ()
 
     def run(self) -> None:
@@ -38,7 +41,9 @@ class Count:
             self._tell(status)
             if time.monotonic() > self._deadline:
                 raise Unavailable("the trustees have not finished in time", "run it again")
-            if status.phase is Phase.TALLIED and self._due(status):
+            if status.phase is Phase.TALLIED and (
+                self._due(status) or self._came_to_nothing(status)
+            ):
                 self._start(status)
             time.sleep(0.5)
 
@@ -62,6 +67,31 @@ class Count:
             return False
         self._stalled_since = self._stalled_since or time.monotonic()
         return enough and time.monotonic() - self._stalled_since > _STALLED
+
+    def _came_to_nothing(self, status: ElectionStatus) -> bool:
+        """Whether the session is complete and no count followed: others have to try.
+
+        Raises Rejected if the counts are there and challenged ballots stay closed.
+        """
+        if status.size != self._size:
+            self._size, self._grown = status.size, time.monotonic()
+        if status.session == 0 or time.monotonic() - self._grown < _IDLE:
+            return False
+        self._grown = time.monotonic()
+        state = self._admin.transcript(prove_until=Phase.KEYS).state
+        if state.session is None or not state.session.complete(Round.RESPONSES):
+            return False
+        if len(state.decrypted_tallies) < len(state.encrypted_tallies):
+            return not state.decrypted_tallies
+        if state.opened == len(state.challenged):
+            return False
+        raise Rejected(
+            "R.challenged",
+            "the counts are on the board, but a challenged ballot cannot be opened, and the "
+            "election is not complete: " + " ".join(status.notices),
+            where=f"code {state.challenged[state.opened].hex()[:16]}",
+            advice="keep the device and the voter's challenge file",
+        )
 
     def _start(self, status: ElectionStatus) -> None:
         self._stalled_since = None

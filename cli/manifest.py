@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 from rich.table import Table
+from rich.text import Text
 
 from cli.common import console, json_option, note, print_json, say, write_new
 from record.electionguard_manifest import import_manifest
@@ -33,7 +34,10 @@ def check(file: Path, as_json: bool) -> None:
     for contest in checked.contests:
         options = ", ".join(o.label for o in contest.options)
         table.add_row(
-            contest.label, options, str(contest.selection_limit), str(contest.option_limit)
+            Text(contest.label),
+            Text(options),
+            str(contest.selection_limit),
+            str(contest.option_limit),
         )
     console.print(table)
     counts = _summary(checked)

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from rich.table import Table
+from rich.text import Text
 
 from cli.common import console
 from record.aggregate import totals
@@ -53,10 +54,10 @@ def show_results(
 
 
 def _table(title: str, contest: ContestCount) -> Table:
-    table = Table(title=title, caption=f"{contest.ballots} ballots", title_justify="left")
+    table = Table(title=Text(title), caption=f"{contest.ballots} ballots", title_justify="left")
     table.add_column("option")
     table.add_column("votes", justify="right")
     table.add_column("%", justify="right")
     for option in contest.options:
-        table.add_row(option.name, str(option.votes), f"{option.percent}")
+        table.add_row(Text(option.name), str(option.votes), f"{option.percent}")
     return table

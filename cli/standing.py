@@ -19,9 +19,11 @@ def key_ceremony_hash(board: BoardClient, found: ElectionStatus) -> bytes | None
         return None
     stream = board.read()
     transcript = Transcript(first_artifact(stream))
-    while transcript.phase is Phase.KEYS:
-        transcript.append(transcript.parse(next(stream)))
-    return transcript.state.need_keys().key_ceremony_hash
+    for data in stream:
+        transcript.append(transcript.parse(data))
+        if transcript.state.keys is not None:
+            return transcript.state.keys.key_ceremony_hash
+    return None
 
 
 def as_dict(found: ElectionStatus, h_g: bytes | None) -> dict[str, object]:

@@ -9,7 +9,6 @@ from itertools import chain
 from crypto.elgamal import Ciphertext
 from record.artifacts import (
     PART,
-    Ballot,
     DecryptedTally,
     EncryptedShares,
     EncryptedTally,
@@ -176,7 +175,3 @@ class State:
             if d.label not in self.missing
             and not (d.label in self.devices and self.devices[d.label].closed)
         ]
-
-    def chain_for(self, ballot: Ballot) -> DeviceState:
-        """The state of the ballot's device, which has begun."""
-        return self.devices[ballot.device]
