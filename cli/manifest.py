@@ -45,6 +45,11 @@ def check(file: Path, as_json: bool) -> None:
         f"{counts['units']} units take ballots, {counts['devices']} devices, "
         f"{counts['tallies']} tallies, chaining {checked.chaining.value}"
     )
+    if checked.privacy_floor:
+        say(
+            f"Nothing is opened of fewer than {checked.privacy_floor} cast ballots: smaller "
+            "units are counted together with others"
+        )
 
 
 @manifest.command(name="import")
@@ -72,4 +77,5 @@ def _summary(checked: Manifest) -> dict[str, object]:
         "devices": len(checked.devices),
         "tallies": len(checked.cells()),
         "chaining": checked.chaining.value,
+        "privacy_floor": checked.privacy_floor,
     }

@@ -17,8 +17,9 @@ decrypt.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from gmpy2 import mpz
 
@@ -26,7 +27,7 @@ from crypto.elgamal import Ciphertext, PublicKey
 from crypto.errors import InvalidProof, Part
 from crypto.group import Group
 from crypto.hashing import Domain, hash_bytes, hash_to_scalar, index_bytes
-from crypto.secret_sharing import lagrange
+from crypto.secret_sharing import interpolation
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,14 +86,16 @@ def commitment_hash(
     `available` is U, in any order.
     """
     elements = (ciphertext.alpha, ciphertext.beta, a_i, b_i, m_i)
-    return hash_bytes(
-        he,
-        Domain.TALLY_COMMITMENT,
-        context,
-        index_bytes(i),
-        *map(group.encode_element, elements),
-        _set_bytes(available),
-    )
+    encoded = b"".join(map(group.encode_element, elements))
+    return encoded_commitment_hash(he, context, i, encoded, available)
+
+
+def encoded_commitment_hash(
+    he: bytes, context: bytes, i: int, elements: bytes, available: Collection[int]
+) -> bytes:
+    """d_i (88) from A, B, a_i, b_i and M_i in their encodings, one after the other."""
+    u = _set_bytes(tuple(sorted(available)))
+    return hash_bytes(he, Domain.TALLY_COMMITMENT, context, index_bytes(i), elements, u)
 
 
 def respond(group: Group, u: mpz, z: mpz, challenge: mpz) -> mpz:
@@ -104,11 +107,13 @@ def respond(group: Group, u: mpz, z: mpz, challenge: mpz) -> mpz:
 
 
 def combine_shares(group: Group, partials: Mapping[int, mpz]) -> mpz:
-    """M, the product of M_i^w_i over i in U (86, 108). The keys of `partials` are U."""
-    available = partials.keys()
-    return group.product(
-        group.power(m_i, lagrange(group, i, available)) for i, m_i in partials.items()
-    )
+    """M, the product of M_i^w_i over i in U (86, 108). The keys of `partials` are U.
+
+    Every M_i has to be in the subgroup of order q (`Interpolation.combine`). Nothing
+    here checks it. A part that proves that it is not is refuted by `verify_response`;
+    what it combines to then has no meaning, here or by raising to each w_i.
+    """
+    return interpolation(group, partials.keys()).combine(group, partials)
 
 
 def combine(
@@ -119,12 +124,28 @@ def combine(
     parts: Mapping[int, tuple[mpz, mpz, mpz]],
 ) -> JointDecryption:
     """Combine (M_i, a_i, b_i) of every i in U, the keys of `parts` (86, 89-91)."""
-    m = combine_shares(group, {i: m_i for i, (m_i, _, _) in parts.items()})
-    a = group.product(a_i for _, a_i, _ in parts.values())
-    b = group.product(b_i for _, _, b_i in parts.values())
-    c = joint_challenge(group, he, context, ciphertext, a, b, m)
-    challenges = {i: c * lagrange(group, i, parts.keys()) % group.q for i in parts}
-    return JointDecryption(m, a, b, c, challenges)
+    return combine_all(group, he, [(context, ciphertext)], [parts])[0]
+
+
+def combine_all(
+    group: Group,
+    he: bytes,
+    places: Sequence[tuple[bytes, Ciphertext]],
+    parts: Sequence[Mapping[int, tuple[mpz, mpz, mpz]]],
+) -> list[JointDecryption]:
+    """`combine` for the contexts and ciphertexts of `places`, all with the same U."""
+    if not parts:
+        return []
+    w = interpolation(group, parts[0].keys())
+    elements = w.combine_all(group, [{i: m_i for i, (m_i, _, _) in p.items()} for p in parts])
+    found = []
+    for (context, ciphertext), part, m in zip(places, parts, elements, strict=True):
+        a = group.product(a_i for _, a_i, _ in part.values())
+        b = group.product(b_i for _, _, b_i in part.values())
+        c = joint_challenge(group, he, context, ciphertext, a, b, m)
+        challenges = {i: c * w.coefficients[i] % group.q for i in part}
+        found.append(JointDecryption(m, a, b, c, challenges))
+    return found
 
 
 def combine_responses(group: Group, responses: Iterable[mpz]) -> mpz:
@@ -206,6 +227,7 @@ def verify_count(key: PublicKey, value: mpz, count: int) -> None:
         raise InvalidProof(f"the decrypted value does not stand for {count}")
 
 
-def _set_bytes(available: Collection[int]) -> bytes:
+@lru_cache(maxsize=64)
+def _set_bytes(available: tuple[int, ...]) -> bytes:
     """U as it is hashed: its size, then its indices in ascending order."""
-    return index_bytes(len(available)) + b"".join(map(index_bytes, sorted(available)))
+    return b"".join(map(index_bytes, (len(available), *available)))

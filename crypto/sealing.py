@@ -53,10 +53,13 @@ class SealedNonce:
 
 
 def seal_shares(
-    group: Group, hp: bytes, i: int, ell: int, kappa: mpz, share: mpz, share_hat: mpz
+    group: Group, hp: bytes, i: int, ell: int, kappa: mpz, share: mpz, share_hat: mpz, xi: mpz
 ) -> SealedShares:
-    """Encrypt P_i(l) and P-hat_i(l) under trustee l's communication key (15-22)."""
-    xi = group.random_scalar()
+    """Encrypt P_i(l) and P-hat_i(l) under trustee l's communication key (15-22).
+
+    `xi` is the nonce, drawn by the caller for this one share; it opens it, and stays
+    secret unless the receiver complains.
+    """
     c0 = group.g_power(xi)
     key = _share_key(group, hp, i, ell, kappa, c0, group.power_secret(kappa, xi))
     c1 = _xor(_share_bytes(share) + _share_bytes(share_hat), _share_mask(key, i, ell))
@@ -81,7 +84,25 @@ def open_shares(
     proof fails or a share is not below q.
     """
     verify_sealed_shares(group, hp, i, ell, sealed)
-    beta = group.power_secret(sealed.c0, zeta)
+    return _opened(group, hp, i, ell, kappa, group.power_secret(sealed.c0, zeta), sealed)
+
+
+def open_shares_with_nonce(
+    group: Group, hp: bytes, i: int, ell: int, xi: mpz, kappa: mpz, sealed: SealedShares
+) -> tuple[mpz, mpz]:
+    """Decrypt with the nonce that the sender has published (15, 16, 23).
+
+    Returns P_i(l) and P-hat_i(l), still to be checked against the sender's commitments.
+    Raises `InvalidProof` if it is not the nonce of C_0, or a share is not below q.
+    """
+    if group.g_power(xi) != sealed.c0:
+        raise InvalidProof("the nonce is not that of C_0")
+    return _opened(group, hp, i, ell, kappa, group.power(kappa, xi), sealed)
+
+
+def _opened(
+    group: Group, hp: bytes, i: int, ell: int, kappa: mpz, beta: mpz, sealed: SealedShares
+) -> tuple[mpz, mpz]:
     key = _share_key(group, hp, i, ell, kappa, sealed.c0, beta)
     opened = _xor(sealed.c1, _share_mask(key, i, ell))
     share = mpz.from_bytes(opened[:SHARE_WIDTH], "big")

@@ -8,8 +8,13 @@ holds z_l = P(l); any k of those determine it, and nobody ever computes it.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
+from functools import lru_cache
+from heapq import heapify, heappop, heappush
+from math import lcm, prod
+from types import MappingProxyType
 
 from gmpy2 import invert, mpz
 
@@ -76,6 +81,9 @@ def public_key_share(group: Group, all_commitments: Sequence[Sequence[mpz]], i: 
     return commitment_value(group, [group.product(column) for column in columns], i)
 
 
+# --- interpolation
+
+
 def lagrange(group: Group, i: int, available: Collection[int]) -> mpz:
     """The coefficient w_i for the set U of available trustees (85).
 
@@ -89,3 +97,108 @@ def lagrange(group: Group, i: int, available: Collection[int]) -> mpz:
             numerator = numerator * j % q
             denominator = denominator * (j - i) % q
     return numerator * invert(denominator, q) % q
+
+
+@dataclass(frozen=True, slots=True)
+class Interpolation:
+    """The coefficients w_i of one set U (85), ready to be raised to again and again.
+
+    As rational numbers the coefficients have a common denominator: w_i = n_i / D, where
+    n_i and D have about two bits for each trustee of U. In a group of order q therefore
+
+        product of x_i^w_i  =  (product of x_i^n_i)^(1 / D mod q),
+
+    some ten multiplications for each trustee and one exponentiation, where the left
+    side has one exponentiation for each trustee. `negative` are the i whose n_i is
+    below 0, `root` is 1 / D, and `steps` what `_steps` says of all |n_i|.
+    """
+
+    coefficients: Mapping[int, mpz]
+    negative: tuple[int, ...]
+    root: mpz
+    steps: tuple[tuple[int, int], ...]
+
+    def combine(self, group: Group, elements: Mapping[int, mpz]) -> mpz:
+        """The product of x_i^w_i over U, whose indices are the keys of `elements`.
+
+        Every x_i has to be in the subgroup of order q, where the equation above holds;
+        elsewhere something else may come out than by raising to each w_i in Z_q.
+        """
+        return self.combine_all(group, [elements])[0]
+
+    def combine_all(self, group: Group, rows: Sequence[Mapping[int, mpz]]) -> list[mpz]:
+        """`combine` of each row; many rows share one inversion."""
+        p, negative = group.p, frozenset(self.negative)
+        inverses = iter(_inverses(group, [row[i] for row in rows for i in self.negative]))
+        found = []
+        for row in rows:
+            values = [next(inverses) if i in negative else row[i] for i in self.coefficients]
+            for x, y in self.steps:
+                values.append(values[x] * values[y] % p)
+            found.append(values[-1])
+        return found if self.root == 1 else [group.power(x, self.root) for x in found]
+
+
+def interpolation(group: Group, available: Collection[int]) -> Interpolation:
+    """The coefficients for U, computed once; raises as `lagrange` does."""
+    return _interpolation(group, tuple(sorted(available)))
+
+
+@lru_cache(maxsize=64)
+def _interpolation(group: Group, available: tuple[int, ...]) -> Interpolation:
+    coefficients = {i: lagrange(group, i, available) for i in available}
+    fractions = {
+        i: prod((Fraction(j, j - i) for j in available if j != i), start=Fraction(1))
+        for i in available
+    }
+    common = lcm(*(w.denominator for w in fractions.values()))
+    numerators = {i: int(w * common) for i, w in fractions.items()}
+    return Interpolation(
+        MappingProxyType(coefficients),
+        tuple(i for i, n in numerators.items() if n < 0),
+        invert(mpz(common), group.q),
+        tuple(_steps([abs(n) for n in numerators.values()])),
+    )
+
+
+def _steps(exponents: Sequence[int]) -> list[tuple[int, int]]:
+    """How to multiply all x^n together, for positive n: the last product is that.
+
+    Each step appends the product of two earlier values, which it names by position; the
+    first values are the x. After Bos and Coster: with a >= b the two greatest exponents,
+    x^a y^b is (x y)^b x^(a - b). Where a is much greater, x is squared first.
+    """
+    queue = [(-n, position) for position, n in enumerate(exponents)]
+    heapify(queue)
+    steps: list[tuple[int, int]] = []
+    while len(queue) > 1 or queue[0][0] < -1:
+        a, x = _greatest(queue)
+        b, y = _greatest(queue) if queue else (0, x)
+        new = len(exponents) + len(steps)
+        if a >= 3 * b:
+            left = [(a // 2, new), (a % 2, x), (b, y)]
+            steps.append((x, x))
+        else:
+            left = [(b, new), (a - b, x)]
+            steps.append((x, y))
+        for n, position in left:
+            if n:
+                heappush(queue, (-n, position))
+    return steps
+
+
+def _greatest(queue: list[tuple[int, int]]) -> tuple[int, int]:
+    n, position = heappop(queue)
+    return -n, position
+
+
+def _inverses(group: Group, elements: Sequence[mpz]) -> list[mpz]:
+    """x^-1 of every x, with one inversion and three multiplications each (Montgomery)."""
+    p, products = group.p, [mpz(1)]
+    for x in elements:
+        products.append(products[-1] * x % p)
+    inverse, found = group.inverse(products.pop()), []
+    for x, before in zip(reversed(elements), reversed(products), strict=True):
+        found.append(inverse * before % p)
+        inverse = inverse * x % p
+    return found[::-1]

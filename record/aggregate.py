@@ -1,4 +1,4 @@
-"""The encrypted tallies: products of cast ballots, unit by unit (spec 3.5).
+"""The encrypted tallies: products of cast ballots, set of units by set of units (spec 3.5).
 
 Trustees and server both compute them from the ballots on the board; nobody takes
 somebody else's word for an aggregate.
@@ -6,7 +6,9 @@ somebody else's word for an aggregate.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import TypeAlias
 
 from crypto.elgamal import Ciphertext
 from crypto.errors import Rejected
@@ -20,40 +22,67 @@ from record.artifacts import (
     Result,
 )
 from record.election import ElectionContext
+from record.manifest import Contest
+from record.small_units import Counts, ballots_in, partition, withheld
+
+_Products: TypeAlias = list[list[mpz]]
+"""A and B of each option so far."""
 
 
 def encrypted_tallies(
     context: ElectionContext, cast: Iterable[Ballot]
 ) -> tuple[EncryptedTally, ...]:
-    """Multiply the cast ballots into one tally for each unit and contest (eq. 79).
+    """Multiply the cast ballots into one tally for each set of units and contest (eq. 79).
 
-    Takes verified ballots, one pass, in any order. The tallies come in the order of
-    docs/record.md; where a unit has no cast ballot, A = B = 1. Raises `Rejected`
+    Takes verified ballots, one pass, in any order. Which units are counted together
+    follows from how many ballots there are (`record.small_units`); the tallies come in the
+    order of docs/record.md. Where a set has no cast ballot, A = B = 1. Raises `Rejected`
     (R.ballot) for a ballot that does not fit the manifest, and so was not verified.
     """
-    p, one = context.group.p, mpz(1)
-    cells = context.cells
-    products = {(u.label, c.index): [[one, one] for _ in c.options] for u, c in cells}
-    counts = dict.fromkeys(products, 0)
+    p = context.group.p
+    products, counts = _by_unit(context, cast)
+    tallies = []
+    for found in partition(context.manifest, counts):
+        index = found.contest.index
+        together = _ones(found.contest)
+        for unit in found.units:
+            _multiply(together, products[unit.label, index], p)
+        tallies.append(
+            EncryptedTally(
+                tuple(unit.label for unit in found.units),
+                found.contest.label,
+                found.ballots,
+                tuple(Ciphertext(a, b) for a, b in together),
+            )
+        )
+    return tuple(tallies)
+
+
+def _by_unit(
+    context: ElectionContext, cast: Iterable[Ballot]
+) -> tuple[dict[tuple[str, int], _Products], Counter[tuple[str, int]]]:
+    """The products and the numbers of ballots by unit's label and contest's index."""
+    products = {(unit.label, c.index): _ones(c) for unit, c in context.cells}
+    counts: Counter[tuple[str, int]] = Counter()
     for ballot in cast:
         for contest in ballot.contests:
             cell = ballot.unit, contest.index
-            mine = products.get(cell, ())
+            mine = products.get(cell, [])
             if not 0 < len(mine) == len(contest.selections):
                 raise _misfit(ballot)
             counts[cell] += 1
-            for product, selection in zip(mine, contest.selections, strict=True):
-                product[0] = product[0] * selection.alpha % p
-                product[1] = product[1] * selection.beta % p
-    return tuple(
-        EncryptedTally(
-            u.label,
-            c.label,
-            counts[u.label, c.index],
-            tuple(Ciphertext(a, b) for a, b in products[u.label, c.index]),
-        )
-        for u, c in cells
-    )
+            _multiply(mine, ((s.alpha, s.beta) for s in contest.selections), context.group.p)
+    return products, counts
+
+
+def _ones(contest: Contest) -> _Products:
+    return [[mpz(1), mpz(1)] for _ in contest.options]
+
+
+def _multiply(products: _Products, factors: Iterable[Sequence[mpz]], p: mpz) -> None:
+    for product, (alpha, beta) in zip(products, factors, strict=True):
+        product[0] = product[0] * alpha % p
+        product[1] = product[1] * beta % p
 
 
 def _misfit(ballot: Ballot) -> Rejected:
@@ -65,20 +94,31 @@ def _misfit(ballot: Ballot) -> Rejected:
     )
 
 
-def totals(context: ElectionContext, tallies: Iterable[DecryptedTally]) -> Result:
-    """Add the decrypted counts up, contest by contest."""
+def totals(context: ElectionContext, tallies: Iterable[DecryptedTally], counts: Counts) -> Result:
+    """Add the decrypted counts up, contest by contest.
+
+    `counts` are the numbers of cast ballots: a contest that has fewer than the privacy floor
+    is there with its number of ballots and without options.
+    """
     by_contest: dict[str, list[DecryptedTally]] = {}
     for tally in tallies:
         by_contest.setdefault(tally.contest, []).append(tally)
-    contests = []
-    for contest in context.manifest.contests:
-        mine = by_contest.get(contest.label, [])
-        sums = (sum(t.options[j].count for t in mine) for j in range(len(contest.options)))
-        contests.append(
-            ContestResult(
-                contest.label,
-                sum(t.ballots for t in mine),
-                tuple(OptionResult(o.label, s) for o, s in zip(contest.options, sums, strict=True)),
-            )
+    ballots = ballots_in(counts)
+    hidden = {contest.index for contest in withheld(context.manifest, counts)}
+    return Result(
+        tuple(
+            ContestResult(contest.label, ballots[contest.index], ())
+            if contest.index in hidden
+            else _total(contest, by_contest.get(contest.label, []))
+            for contest in context.manifest.contests
         )
-    return Result(tuple(contests))
+    )
+
+
+def _total(contest: Contest, tallies: Sequence[DecryptedTally]) -> ContestResult:
+    sums = (sum(t.options[j].count for t in tallies) for j in range(len(contest.options)))
+    return ContestResult(
+        contest.label,
+        sum(t.ballots for t in tallies),
+        tuple(OptionResult(o.label, s) for o, s in zip(contest.options, sums, strict=True)),
+    )

@@ -9,8 +9,9 @@ docs/record.md. What may stand where is `transcript`'s business, what is proved
 from __future__ import annotations
 
 import enum
+import hashlib
 from dataclasses import dataclass
-from typing import Protocol, TypeAlias
+from typing import Protocol, TypeAlias, get_args
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -47,6 +48,9 @@ PART = 512
 """Entries in one part of a decryption round."""
 
 _CONTEXT = b"sailau.v1.Artifact\x00"
+_COMMITMENT_CONTEXT = b"sailau.v1.KeyCommitment\x00"
+UNSEEN = bytes(32)
+"""A `transcript` that whoever signs the statement has yet to fill in."""
 # Tag (2 bytes) and length (1) of the signature field, then 64 bytes: always the last 67.
 _SIGNATURE_SIZE = 67
 
@@ -95,6 +99,23 @@ class Election:
     role_keys: tuple[RoleKey, ...]
 
 
+class Purpose(enum.IntEnum):
+    """What a decryption session decrypts."""
+
+    TALLY = 0
+    DRILL = 1
+    BALLOT = 2
+
+
+@dataclass(frozen=True, slots=True)
+class KeyCommitment:
+    """Trustee i fixes its keys before it sees anybody else's; see `key_commitment`."""
+
+    trustee: Index
+    commitment: Hash
+    transcript: Hash = UNSEEN
+
+
 @dataclass(frozen=True, slots=True)
 class TrusteeKeys:
     """The public half of trustee i's key generation (spec 3.2.2)."""
@@ -105,6 +126,7 @@ class TrusteeKeys:
     communication_key: Element
     vote_proof: KeyProof
     data_proof: KeyProof
+    transcript: Hash = UNSEEN
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +150,45 @@ class EncryptedShares:
 
     trustee: Index
     shares: tuple[EncryptedShare, ...]
+    transcript: Hash = UNSEEN
+
+
+@dataclass(frozen=True, slots=True)
+class ShareComplaint:
+    """Trustee l (`trustee`) cannot accept the share that trustee i (`sender`) sent it."""
+
+    trustee: Index
+    sender: Index
+    transcript: Hash = UNSEEN
+
+
+@dataclass(frozen=True, slots=True)
+class ShareAnswer:
+    """Trustee i opens the share for `recipient` with the nonce xi_i,l (spec 3.2.2, eq. 15)."""
+
+    trustee: Index
+    recipient: Index
+    nonce: Scalar
+    transcript: Hash = UNSEEN
+
+
+@dataclass(frozen=True, slots=True)
+class Accusation:
+    """A message of `trustee` that proves by itself that it broke the protocol.
+
+    The message is an artifact's bytes, and untrusted: `record.accusations` judges it.
+    """
+
+    trustee: Index
+    message: LargeBytes
+    check: Label
+
+
+@dataclass(frozen=True, slots=True)
+class CeremonyAbandoned:
+    """The administrator gives a key ceremony up."""
+
+    reason: Text
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +198,7 @@ class KeyConfirmation:
     trustee: Index
     base_hash: Hash
     key_ceremony_hash: Hash
+    transcript: Hash = UNSEEN
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,9 +305,9 @@ class PollsClose:
 
 @dataclass(frozen=True, slots=True)
 class EncryptedTally:
-    """The product of a unit's cast ballots in a contest (spec 3.5, eq. 79)."""
+    """The product of a set of units' cast ballots in a contest (spec 3.5, eq. 79)."""
 
-    unit: Label
+    units: tuple[Label, ...]
     contest: Label
     ballots: Count
     options: tuple[Ciphertext, ...]
@@ -253,10 +315,12 @@ class EncryptedTally:
 
 @dataclass(frozen=True, slots=True)
 class DecryptionSession:
-    """The set U of trustees that decrypt together (spec 3.6.4)."""
+    """The set U of trustees that decrypt together (spec 3.6.4), and what."""
 
     session: Index
     trustees: tuple[Index, ...]
+    purpose: Purpose = Purpose.TALLY
+    confirmation_code: OptionalHash = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,6 +331,7 @@ class DecryptionCommitments:
     trustee: Index
     first: Count
     commitments: tuple[Hash, ...]
+    transcript: Hash = UNSEEN
 
 
 @dataclass(frozen=True, slots=True)
@@ -286,6 +351,7 @@ class DecryptionShares:
     trustee: Index
     first: Count
     shares: tuple[DecryptionShare, ...]
+    transcript: Hash = UNSEEN
 
 
 @dataclass(frozen=True, slots=True)
@@ -296,6 +362,7 @@ class DecryptionResponses:
     trustee: Index
     first: Count
     responses: tuple[Scalar, ...]
+    transcript: Hash = UNSEEN
 
 
 @dataclass(frozen=True, slots=True)
@@ -313,7 +380,7 @@ class DecryptedOption:
 class DecryptedTally:
     """An encrypted tally opened."""
 
-    unit: Label
+    units: tuple[Label, ...]
     contest: Label
     ballots: Count
     options: tuple[DecryptedOption, ...]
@@ -345,6 +412,22 @@ class ChallengedBallotDecryption:
 
 
 @dataclass(frozen=True, slots=True)
+class DecryptedContest:
+    """The selections of one contest, opened like a tally; `count` is sigma."""
+
+    contest: Label
+    options: tuple[DecryptedOption, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class DecryptedBallot:
+    """A challenged ballot that its nonce does not open, opened like a tally (spec 3.6.7)."""
+
+    confirmation_code: Hash
+    contests: tuple[DecryptedContest, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class OptionResult:
     """The total of one option."""
 
@@ -354,7 +437,7 @@ class OptionResult:
 
 @dataclass(frozen=True, slots=True)
 class ContestResult:
-    """The totals of one contest."""
+    """The totals of one contest; no options, if it is below the privacy floor."""
 
     contest: Label
     ballots: Count
@@ -370,9 +453,14 @@ class Result:
 
 Statement: TypeAlias = (
     Election
+    | KeyCommitment
     | TrusteeKeys
     | EncryptedShares
+    | ShareComplaint
+    | ShareAnswer
     | KeyConfirmation
+    | Accusation
+    | CeremonyAbandoned
     | Opening
     | Device
     | Ballot
@@ -388,8 +476,21 @@ Statement: TypeAlias = (
     | DecryptionResponses
     | DecryptedTally
     | ChallengedBallotDecryption
+    | DecryptedBallot
     | Result
 )
+TrusteeStatement: TypeAlias = (
+    KeyCommitment
+    | TrusteeKeys
+    | EncryptedShares
+    | ShareComplaint
+    | ShareAnswer
+    | KeyConfirmation
+    | DecryptionCommitments
+    | DecryptionShares
+    | DecryptionResponses
+)
+TRUSTEE_STATEMENTS: tuple[type[TrusteeStatement], ...] = get_args(TrusteeStatement)
 
 _CLASSES: dict[str, type[Statement]] = {
     "election": Election,
@@ -412,8 +513,19 @@ _CLASSES: dict[str, type[Statement]] = {
     "decrypted_tally": DecryptedTally,
     "challenged_ballot_decryption": ChallengedBallotDecryption,
     "result": Result,
+    "key_commitment": KeyCommitment,
+    "share_complaint": ShareComplaint,
+    "share_answer": ShareAnswer,
+    "accusation": Accusation,
+    "ceremony_abandoned": CeremonyAbandoned,
+    "decrypted_ballot": DecryptedBallot,
 }
 _NAMES = {cls: name for name, cls in _CLASSES.items()}
+
+
+def kind_of(message: record_pb2.Artifact) -> type[Statement] | None:
+    """The class of a message's statement, unchecked; None if it has none that is known."""
+    return _CLASSES.get(message.WhichOneof("statement") or "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -465,6 +577,18 @@ def _check_canonical(message: record_pb2.Artifact, data: bytes) -> None:
             "is not in its one valid encoding",
             "write fields in ascending order, leave defaults out, add no unknown fields",
         )
+
+
+def key_commitment(statement: TrusteeKeys, group: Group, base_hash: bytes) -> bytes:
+    """What trustee i commits to before it shows its keys: 32 bytes (docs/record.md).
+
+    `statement.transcript` does not enter: it is not known yet.
+    """
+    message = record_pb2.TrusteeKeys()
+    wire.write(statement, message, group)
+    message.ClearField("transcript")
+    keys = message.SerializeToString(deterministic=True)
+    return hashlib.sha256(_COMMITMENT_CONTEXT + base_hash + keys).digest()
 
 
 def unsigned_bytes(statement: Statement, group: Group | None) -> bytes:

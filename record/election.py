@@ -57,7 +57,7 @@ class ElectionContext:
 
     @cached_property
     def cells(self) -> tuple[tuple[Unit, Contest], ...]:
-        """What is tallied, in the order of the encrypted tallies (`Manifest.cells`)."""
+        """Every unit that takes ballots with each of its contests (`Manifest.cells`)."""
         return self.manifest.cells()
 
     @cached_property

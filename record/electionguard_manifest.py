@@ -104,6 +104,7 @@ class _Import:
         document["devices"] = self._devices(unit["label"] for unit in document["units"])
         self._note_idle_candidates()
         self._notes.add("1.x has no chaining mode: it is simple")
+        self._notes.add("1.x has no privacy floor: there is none, however small a unit is")
         source.leave_out("The election's type and version are left out", "type", "spec_version")
         source.leave_out("Parties are left out", "parties")
         source.leave_out("Contact information is left out", "contact_information")

@@ -130,7 +130,10 @@ Labelled = TypeVar("Labelled", Contest, BallotStyle, Unit, ManifestDevice)
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """A checked manifest. `source` is the file, byte for byte."""
+    """A checked manifest. `source` is the file, byte for byte.
+
+    `privacy_floor` is the least number of cast ballots in what is decrypted, 0 without one.
+    """
 
     label: str
     name: Text
@@ -142,6 +145,7 @@ class Manifest:
     ballot_styles: tuple[BallotStyle, ...]
     units: tuple[Unit, ...]
     devices: tuple[ManifestDevice, ...]
+    privacy_floor: int
     source: bytes = field(repr=False)
     _contest: Mapping[str, Contest] = field(init=False, repr=False, compare=False)
     _style: Mapping[str, BallotStyle] = field(init=False, repr=False, compare=False)
@@ -182,10 +186,9 @@ class Manifest:
         return tuple(self.contests[index - 1] for index in sorted(wanted))
 
     def cells(self) -> tuple[tuple[Unit, Contest], ...]:
-        """What is tallied: every unit that takes ballots with each of its contests.
+        """Every unit that takes ballots with each of its contests, by unit, then by contest.
 
-        In the manifest's order, by unit and then by contest: the order of the
-        encrypted tallies.
+        What is tallied where nothing is joined (`record.small_units`), in that order.
         """
         return tuple((unit, contest) for unit in self.units for contest in self.contests_of(unit))
 
@@ -235,6 +238,7 @@ def _build(document: Document, source: bytes) -> Manifest:
         ),
         units=tuple(_unit(item, languages) for item in document["units"]),
         devices=tuple(_device(item) for item in document["devices"]),
+        privacy_floor=int(document.get("privacy_floor", 0)),
         source=bytes(source),
     )
 

@@ -99,7 +99,9 @@ def _apply_ballot(state: State, statement: Ballot, index: int) -> None:
     if device.chain.mode is Chaining.SIMPLE:
         device.last = code
     state.identifiers[statement.identifier] = index
-    state.ballots[code] = BallotEntry(index, statement.device)
+    state.ballots[code] = BallotEntry(
+        index, statement.device, statement.unit, statement.ballot_style
+    )
 
 
 def _prove_ballot(state: State, statement: Ballot, _: Read) -> None:
@@ -131,6 +133,9 @@ def _decide(state: State, code: bytes, status: Status, index: int) -> None:
 def _apply_cast(state: State, statement: Cast, index: int) -> None:
     _decide(state, statement.confirmation_code, Status.CAST, index)
     state.cast += 1
+    entry = state.ballots[statement.confirmation_code]
+    for contest in state.context.manifest.style(entry.style).contests:
+        state.cast_in[entry.unit, contest.index] += 1
 
 
 def _apply_challenge(state: State, statement: Challenge, index: int) -> None:
@@ -201,7 +206,9 @@ def _check_polls_close(state: State, statement: PollsClose) -> None:
 
 def _apply_polls_close(state: State, statement: PollsClose, _: int) -> None:
     state.close = statement
+    state.session = None  # a drill that was on
     state.phase = Phase.CLOSED
+    state.advance()
 
 
 _OPEN = (Phase.OPEN,)

@@ -13,14 +13,19 @@ from contextlib import contextmanager
 from crypto import decryption_proof, range_proof, schnorr, sealing
 from crypto.elgamal import PublicKey, accumulate, encrypt
 from crypto.errors import InvalidProof, Part, Rejected
+from crypto.group import mpz
 from crypto.hashing import index_bytes
+from crypto.secret_sharing import verify_share
 from record.artifacts import (
     Ballot,
     BallotContest,
     ChallengedBallotDecryption,
     ChallengedContest,
+    DecryptedBallot,
     DecryptedOption,
+    EncryptedShare,
     EncryptedShares,
+    ShareAnswer,
     TrusteeKeys,
 )
 from record.ballot_hashes import confirmation_code, contest_hash, identifier_hash
@@ -57,14 +62,16 @@ def rejecting(check: str, culprit: str, where: str) -> Iterator[None]:
 
 
 def verify_trustee_keys(context: ElectionContext, keys: TrusteeKeys) -> None:
-    """Verification 2 (spec 3.2.2) and the number of commitments (R.trustee-keys)."""
-    group, k, i = context.group, context.quorum, keys.trustee
-    culprit = f"trustee {i}"
+    """Verification 2 (spec 3.2.2) and the number of commitments (R.trustee-keys).
+
+    Of several faults the first of docs/record.md, "Accusations", is raised.
+    """
+    k, culprit = context.quorum, f"trustee {keys.trustee}"
     sets = (
-        ("vote", b"pk_vote", keys.vote_commitments, keys.vote_proof),
-        ("data", b"pk_data", keys.data_commitments, keys.data_proof),
+        ("vote", schnorr.VOTE_LABEL, keys.vote_commitments, keys.vote_proof),
+        ("data", schnorr.DATA_LABEL, keys.data_commitments, keys.data_proof),
     )
-    for name, label, commitments, proof in sets:
+    for name, _, commitments, proof in sets:
         if len(commitments) != k or len(proof.responses) != k + 1:
             raise Rejected(
                 "R.trustee-keys",
@@ -73,11 +80,23 @@ def verify_trustee_keys(context: ElectionContext, keys: TrusteeKeys) -> None:
                 culprit=culprit,
                 where=f"trustee_keys.{name}_commitments",
             )
+    faults: list[Rejected] = []
+    for name, label, commitments, proof in sets:
         publics = [*commitments, keys.communication_key]
-        with rejecting("2.C", culprit, f"trustee_keys.{name}_proof"):
-            schnorr.verify_keys(
-                group, context.election.parameter_base_hash, label, i, publics, proof
-            )
+        try:
+            with rejecting("2.C", culprit, f"trustee_keys.{name}_proof"):
+                schnorr.verify_keys(
+                    context.group,
+                    context.election.parameter_base_hash,
+                    label,
+                    keys.trustee,
+                    publics,
+                    proof,
+                )
+        except Rejected as error:
+            faults.append(error)
+    if faults:
+        raise min(faults, key=lambda fault: fault.check)
 
 
 def verify_encrypted_shares(context: ElectionContext, shares: EncryptedShares) -> None:
@@ -100,6 +119,34 @@ def verify_encrypted_shares(context: ElectionContext, shares: EncryptedShares) -
                 share.recipient,
                 share.sealed,
             )
+
+
+def verify_share_answer(
+    context: ElectionContext,
+    sender: TrusteeKeys,
+    receiver: TrusteeKeys,
+    share: EncryptedShare,
+    answer: ShareAnswer,
+) -> tuple[mpz, mpz]:
+    """R.share-answer: the nonce opens the share, and the share fits (spec 3.2.2, eq. 28, 29).
+
+    `share` is what `sender` sent to `receiver`. Returns P_i(l) and P-hat_i(l), which
+    everybody knows now.
+    """
+    group, i, ell = context.group, sender.trustee, receiver.trustee
+    with rejecting("R.share-answer", f"trustee {i}", f"share for trustee {ell}"):
+        shares = sealing.open_shares_with_nonce(
+            group,
+            context.election.parameter_base_hash,
+            i,
+            ell,
+            answer.nonce,
+            receiver.communication_key,
+            share.sealed,
+        )
+        verify_share(group, shares[0], sender.vote_commitments, ell)
+        verify_share(group, shares[1], sender.data_commitments, ell)
+    return shares
 
 
 def verify_ballot(context: ElectionContext, keys: ElectionKeys, ballot: Ballot) -> None:
@@ -193,9 +240,11 @@ def _verify_contest(  # noqa: PLR0913 - one argument for each thing the proofs b
         raise Rejected("8.A", "the contest hash is wrong", culprit=culprit, where=where)
 
 
-def verify_decrypted_option(keys: ElectionKeys, place: Place, option: DecryptedOption) -> None:
-    """Verification 10 (spec 3.6.5)."""
-    where = f"contest {place.contest}, option {option.option}"
+def verify_decrypted_option(
+    keys: ElectionKeys, place: Place, option: DecryptedOption, where: str = ""
+) -> None:
+    """Verification 10 (spec 3.6.5); `where` says where besides contest and option."""
+    where = f"{where}contest {place.contest}, option {option.option}"
     with rejecting("10.C", "server", where):
         decryption_proof.verify_count(keys.vote_key, option.value, option.count)
     with rejecting("10.B", "server", where):
@@ -226,20 +275,44 @@ def verify_challenged_ballot(
     labels = [c.label for c in contests]
     _same_labels(("14.A", "14.B"), [c.contest for c in opened.contests], labels, where)
     for contest, plain in zip(contests, opened.contests, strict=True):
-        _well_formed(contest, plain, f"{where}, contest {contest.label}")
+        values = [(s.option, s.value) for s in plain.selections]
+        _well_formed(contest, values, f"{where}, contest {contest.label}")
     for contest, plain, sealed in zip(contests, opened.contests, ballot.contests, strict=True):
         _encrypts(keys.vote_key, plain, sealed, f"{where}, contest {contest.label}")
 
 
-def _well_formed(contest: Contest, plain: ChallengedContest, where: str) -> None:
-    """14.C to 14.F."""
+def verify_decrypted_ballot(
+    context: ElectionContext,
+    keys: ElectionKeys,
+    ballot: Ballot,
+    places: Sequence[Place],
+    opened: DecryptedBallot,
+) -> None:
+    """Verifications 14 and 10 of a challenged ballot that is opened like a tally (spec 3.6.7).
+
+    `places` are the ciphertexts of `ballot`, in its order.
+    """
+    where = f"ballot {ballot.confirmation_code.hex()[:16]}"
+    contests = context.manifest.style(ballot.ballot_style).contests
+    labels = [c.label for c in contests]
+    _same_labels(("14.A", "14.B"), [c.contest for c in opened.contests], labels, where)
+    for contest, plain in zip(contests, opened.contests, strict=True):
+        values = [(o.option, o.count) for o in plain.options]
+        _well_formed(contest, values, f"{where}, contest {contest.label}")
+    options = (option for contest in opened.contests for option in contest.options)
+    for place, option in zip(places, options, strict=True):
+        verify_decrypted_option(keys, place, option, f"{where}, ")
+
+
+def _well_formed(contest: Contest, values: Sequence[tuple[str, int]], where: str) -> None:
+    """14.C to 14.F; `values` are labels of options and sigma."""
     labels = [o.label for o in contest.options]
-    _same_labels(("14.C", "14.D"), [s.option for s in plain.selections], labels, where)
-    for chosen in plain.selections:
-        if chosen.value > contest.option_limit:
-            problem = f"the value {chosen.value} is above the option limit {contest.option_limit}"
-            raise _wrong_opening("14.E", problem, f"{where}, option {chosen.option}")
-    total = sum(s.value for s in plain.selections)
+    _same_labels(("14.C", "14.D"), [label for label, _ in values], labels, where)
+    for label, value in values:
+        if value > contest.option_limit:
+            problem = f"the value {value} is above the option limit {contest.option_limit}"
+            raise _wrong_opening("14.E", problem, f"{where}, option {label}")
+    total = sum(value for _, value in values)
     if total > contest.selection_limit:
         problem = f"the sum {total} is above the selection limit {contest.selection_limit}"
         raise _wrong_opening("14.F", problem, where)

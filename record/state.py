@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import enum
+from collections import Counter
 from dataclasses import dataclass, field
-from itertools import chain
 
 from crypto.elgamal import Ciphertext
 from record.artifacts import (
@@ -12,19 +12,26 @@ from record.artifacts import (
     DecryptedTally,
     EncryptedShares,
     EncryptedTally,
+    KeyCommitment,
     KeyConfirmation,
     PollsClose,
+    Purpose,
     Result,
+    ShareAnswer,
     TrusteeKeys,
 )
 from record.ballot_hashes import Chain
 from record.election import ElectionContext, ElectionKeys
 from record.manifest import Contest
+from record.merkle import MerkleTree
+from record.small_units import TallySet, partition
 
 
 class Phase(enum.IntEnum):
-    """The phases of docs/record.md, "Order", in order."""
+    """The phases of docs/record.md, "Order", in order; an aborted election reaches none."""
 
+    ABORTED = -1
+    COMMITMENT = 0
     KEYS = 1
     SHARES = 2
     CONFIRMATION = 3
@@ -58,6 +65,8 @@ class BallotEntry:
 
     index: int
     device: str
+    unit: str
+    style: str
     status: Status = Status.SUBMITTED
     decided: int | None = None
 
@@ -72,14 +81,30 @@ class DeviceState:
     closed: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """One ciphertext to be decrypted: contest and option indices, as hashed in (88)."""
+
+    contest: int
+    option: int
+    ciphertext: Ciphertext
+
+
 @dataclass(slots=True)
 class SessionState:
-    """How far each trustee of U is: `parts[round, i]` are the indices of its artifacts."""
+    """How far each trustee of U is: `parts[round, i]` are the indices of its artifacts.
+
+    `ciphertexts` is their number (`sessions.places` gives them); `confirmation_code` is a
+    ballot's, or empty; `over` says that a trustee of U was accused.
+    """
 
     number: int
     trustees: tuple[int, ...]
     ciphertexts: int
+    purpose: Purpose = Purpose.TALLY
+    confirmation_code: bytes = b""
     parts: dict[tuple[Round, int], list[int]] = field(default_factory=dict)
+    over: bool = False
 
     def part_count(self) -> int:
         """Parts that each trustee sends in each round."""
@@ -93,14 +118,21 @@ class SessionState:
         """Whether everybody in U has."""
         return all(self.done(round_, i) for i in self.trustees)
 
+    def round(self) -> Round | None:
+        """The round that is on; None when all are complete."""
+        return next((r for r in Round if not self.complete(r)), None)
+
+    def answered(self) -> tuple[int, ...]:
+        """Who has sent everything."""
+        return tuple(i for i in self.trustees if self.done(Round.RESPONSES, i))
+
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """One ciphertext of the encrypted tallies: contest and option indices, as hashed in (88)."""
+class Accused:
+    """What a trustee is proved to have done: the check's id, and the accusation's index."""
 
-    contest: int
-    option: int
-    ciphertext: Ciphertext
+    check: str
+    index: int
 
 
 @dataclass(slots=True)
@@ -108,11 +140,17 @@ class State:
     """The fold of a record; changed by `Transcript.append` alone."""
 
     context: ElectionContext
-    size: int = 1
-    phase: Phase = Phase.KEYS
+    size: int = 0
+    phase: Phase = Phase.COMMITMENT
+    tree: MerkleTree = field(default_factory=MerkleTree)
+    round_root: bytes = b""
+    key_commitments: dict[int, KeyCommitment] = field(default_factory=dict)
     trustee_keys: dict[int, TrusteeKeys] = field(default_factory=dict)
     encrypted_shares: dict[int, EncryptedShares] = field(default_factory=dict)
     confirmations: dict[int, KeyConfirmation] = field(default_factory=dict)
+    complaints: dict[tuple[int, int], ShareAnswer | None] = field(default_factory=dict)
+    accused: dict[int, Accused] = field(default_factory=dict)
+    abandoned: str = ""
     keys: ElectionKeys | None = None
     devices: dict[str, DeviceState] = field(default_factory=dict)
     missing: dict[str, str] = field(default_factory=dict)
@@ -120,13 +158,17 @@ class State:
     identifiers: dict[bytes, int] = field(default_factory=dict)
     challenged: list[bytes] = field(default_factory=list)
     cast: int = 0
+    cast_in: Counter[tuple[str, int]] = field(default_factory=Counter)
     close: PollsClose | None = None
     encrypted_tallies: list[EncryptedTally] = field(default_factory=list)
     session: SessionState | None = None
+    last_session: int = 0
+    drill: SessionState | None = None
     decrypted_tallies: list[DecryptedTally] = field(default_factory=list)
     decrypted_options: int = 0
     opened: int = 0
     result: Result | None = None
+    _sets: tuple[TallySet, ...] | None = None
     _places: tuple[Place, ...] = ()
 
     def all_keys(self) -> tuple[TrusteeKeys, ...]:
@@ -144,8 +186,20 @@ class State:
         submitted, challenged = len(self.ballots), len(self.challenged)
         return PollsClose(submitted, self.cast, challenged, submitted - self.cast - challenged)
 
-    def places(self) -> tuple[Place, ...]:
-        """Every ciphertext to be decrypted, in the order of the rounds' entries."""
+    def eligible(self) -> tuple[int, ...]:
+        """The trustees that are not accused, ascending."""
+        return tuple(i for i in range(1, self.context.trustees + 1) if i not in self.accused)
+
+    def tally_sets(self) -> tuple[TallySet, ...]:
+        """What is tallied: docs/record.md, "Small units"; there from the close on."""
+        if self.close is None:
+            raise AssertionError("who is counted with whom is not known before the close")
+        if self._sets is None:
+            self._sets = partition(self.context.manifest, self.cast_in)
+        return self._sets
+
+    def tally_places(self) -> tuple[Place, ...]:
+        """Every ciphertext of the encrypted tallies, in the order of the record."""
         if self.phase < Phase.TALLIED:
             return self._all_places()  # there are more to come
         if not self._places:
@@ -154,14 +208,21 @@ class State:
 
     def _all_places(self) -> tuple[Place, ...]:
         return tuple(
-            chain.from_iterable(
-                (
-                    Place(self.contest(t.contest).index, j, c)
-                    for j, c in enumerate(t.options, start=1)
-                )
-                for t in self.encrypted_tallies
-            )
+            Place(self.contest(t.contest).index, j, c)
+            for t in self.encrypted_tallies
+            for j, c in enumerate(t.options, start=1)
         )
+
+    def advance(self) -> None:
+        """Leave the phases after the close as soon as everything they wait for is there."""
+        if self.phase is Phase.CLOSED and len(self.encrypted_tallies) == len(self.tally_sets()):
+            self.phase = Phase.TALLIED
+        if (
+            self.phase is Phase.TALLIED
+            and len(self.decrypted_tallies) == len(self.encrypted_tallies)
+            and self.opened == len(self.challenged)
+        ):
+            self.phase = Phase.COUNTED
 
     def contest(self, label: str) -> Contest:
         """The manifest's contest."""

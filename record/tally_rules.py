@@ -13,18 +13,26 @@ from record.artifacts import (
     PART,
     Ballot,
     ChallengedBallotDecryption,
+    DecryptedBallot,
     DecryptedTally,
     DecryptionCommitments,
     DecryptionResponses,
     DecryptionSession,
     DecryptionShares,
     EncryptedTally,
+    Purpose,
     Result,
     Role,
 )
 from record.decryption import combine, commitment_hash
-from record.proofs import rejecting, verify_challenged_ballot, verify_decrypted_option
+from record.proofs import (
+    rejecting,
+    verify_challenged_ballot,
+    verify_decrypted_ballot,
+    verify_decrypted_option,
+)
 from record.rule import Read, Rule
+from record.sessions import ballot_places, ciphertexts, places
 from record.state import Phase, Round, SessionState, State, Status
 
 RoundPart: TypeAlias = DecryptionCommitments | DecryptionShares | DecryptionResponses
@@ -41,36 +49,39 @@ def _reject(check: str, problem: str, where: str, culprit: str = "server") -> Re
 
 
 def _cell(tally: EncryptedTally | DecryptedTally) -> str:
-    return f"unit {tally.unit}, contest {tally.contest}"
+    return f"unit {', '.join(tally.units[:3])}, contest {tally.contest}"
 
 
 # --- encrypted tallies
 
 
 def _check_encrypted_tally(state: State, statement: EncryptedTally) -> None:
-    cells = state.context.cells
-    unit, contest = cells[len(state.encrypted_tallies)]
-    if (statement.unit, statement.contest) != (unit.label, contest.label):
+    due = state.tally_sets()[len(state.encrypted_tallies)]
+    units, contest = tuple(u.label for u in due.units), due.contest
+    if (statement.units, statement.contest) != (units, contest.label):
+        floor = state.context.manifest.privacy_floor
         raise _reject(
-            "R.tally-cells",
-            f"the next tally is that of unit {unit.label}, contest {contest.label}",
+            "R.small-units" if floor and statement.contest == contest.label else "R.tally-cells",
+            f"the next tally is that of units {', '.join(units)}, contest {contest.label}",
             _cell(statement),
         )
     if len(statement.options) != len(contest.options):
         problem = f"{len(statement.options)} ciphertexts for {len(contest.options)} options"
         raise _reject("R.tally-cells", problem, _cell(statement))
+    if statement.ballots != due.ballots:
+        problem = f"{due.ballots} cast ballots belong in it, not {statement.ballots}"
+        raise _reject("R.tally-cells", problem, _cell(statement))
 
 
 def _apply_encrypted_tally(state: State, statement: EncryptedTally, _: int) -> None:
     state.encrypted_tallies.append(statement)
-    if len(state.encrypted_tallies) == len(state.context.cells):
-        state.phase = Phase.TALLIED
+    state.advance()
 
 
 def check_aggregates(state: State, read: Read) -> None:
     """Verification 9: recompute every encrypted tally from the cast ballots of the record.
 
-    Raises `Rejected` (R.tally-cells for a wrong number of ballots, 9.A, 9.B). Comes
+    Raises `Rejected` (9.A, 9.B). Comes
     once, when all tallies are there; `Transcript.prove` does not do it, because it
     reads every cast ballot.
     """
@@ -88,9 +99,6 @@ def check_aggregates(state: State, read: Read) -> None:
 
 
 def _compare(own: EncryptedTally, theirs: EncryptedTally) -> None:
-    if own.ballots != theirs.ballots:
-        problem = f"{own.ballots} cast ballots belong in it, not {theirs.ballots}"
-        raise _reject("R.tally-cells", problem, _cell(theirs))
     for j, (mine, other) in enumerate(zip(own.options, theirs.options, strict=True), start=1):
         for check, name, right in (
             ("9.A", "A", mine.alpha == other.alpha),
@@ -112,24 +120,50 @@ def _ballot(read: Read, index: int) -> Ballot:
 
 
 def _check_session(state: State, statement: DecryptionSession) -> None:
-    number = state.session.number + 1 if state.session else 1
     trustees = statement.trustees
+    accused = [i for i in trustees if i in state.accused]
     problem = ""
-    if statement.session != number:
-        problem = f"the next session is number {number}"
+    if statement.session != state.last_session + 1:
+        problem = f"the next session is number {state.last_session + 1}"
     elif list(trustees) != sorted(set(trustees)) or trustees[-1:] > (state.context.trustees,):
         problem = "the trustees are not ascending indices of trustees"
     elif len(trustees) < state.context.quorum:
         problem = f"{len(trustees)} trustees, below the quorum of {state.context.quorum}"
-    elif state.decrypted_tallies:
-        problem = "the tallies are being published already"
+    elif accused:
+        problem = f"trustee {accused[0]} is accused ({state.accused[accused[0]].check})"
+    problem = problem or _wrong_purpose(state, statement)
     if problem:
         raise _reject("R.session", problem, f"session {statement.session}")
 
 
+def _wrong_purpose(state: State, statement: DecryptionSession) -> str:
+    """Why this may not be decrypted now, or nothing."""
+    counted = len(state.decrypted_tallies) == len(state.encrypted_tallies)
+    tallied = state.phase is Phase.TALLIED
+    code = statement.confirmation_code
+    match statement.purpose:
+        case Purpose.DRILL if tallied:
+            return "the time of drills is over"
+        case Purpose.TALLY | Purpose.BALLOT if not tallied:
+            return f"nothing is decrypted while the election is {state.phase.name.lower()}"
+        case Purpose.TALLY if state.decrypted_tallies:
+            return "the tallies are being published already"
+        case Purpose.BALLOT if not counted:
+            return "the tallies come first"
+        case Purpose.BALLOT if state.challenged[state.opened : state.opened + 1] != [code]:
+            return "the next challenged ballot is another one"
+        case Purpose.TALLY | Purpose.DRILL if code:
+            return "a confirmation code belongs to the session of a ballot"
+    return ""
+
+
 def _apply_session(state: State, statement: DecryptionSession, _: int) -> None:
-    ciphertexts = sum(len(t.options) for t in state.encrypted_tallies)
-    state.session = SessionState(statement.session, statement.trustees, ciphertexts)
+    purpose, code = statement.purpose, statement.confirmation_code
+    count = ciphertexts(state, purpose, code)
+    session = SessionState(statement.session, statement.trustees, count, purpose, code)
+    state.session, state.last_session = session, statement.session
+    if statement.purpose is Purpose.DRILL:
+        state.drill = session
 
 
 def _session(state: State, speaker: str = "server") -> SessionState:
@@ -157,6 +191,8 @@ def _check_part(state: State, statement: RoundPart) -> None:
     problem = ""
     if statement.session != session.number:
         problem = f"session {statement.session} is over; the session is {session.number}"
+    elif session.over:
+        problem = "the session is over: a trustee in it is accused"
     elif i not in session.trustees:
         problem = "the trustee is not in this session"
     elif session.done(round_, i):
@@ -183,22 +219,20 @@ def _earlier(state: State, read: Read, round_: Round, trustee: int, first: int) 
 
 
 def _prove_shares(state: State, statement: DecryptionShares, read: Read) -> None:
-    """Each share is in the subgroup (spec 3.6.3) and was committed to (eq. 88)."""
+    """Each share was committed to (eq. 88) and is in the subgroup (spec 3.6.3)."""
     group, i, first = state.context.group, statement.trustee, statement.first
     session, culprit = _session(state), f"trustee {statement.trustee}"
     committed = _earlier(state, read, Round.COMMITMENTS, i, first).commitments
-    places = state.places()[first : first + len(statement.shares)]
-    for n, (place, share) in enumerate(zip(places, statement.shares, strict=True)):
-        where = f"ciphertext {first + n}"
-        with rejecting("R.decryption-share", culprit, where):
+    these = places(state, read)[first : first + len(statement.shares)]
+    for n, (place, share) in enumerate(zip(these, statement.shares, strict=True)):
+        if commitment_hash(state.need_keys(), place, i, share, session.trustees) != committed[n]:
+            problem, where = "the share is not what d_i committed to", f"ciphertext {first + n}"
+            raise _reject("R.decryption-commitment", problem, where, culprit)
+    for n, share in enumerate(statement.shares):
+        with rejecting("R.decryption-share", culprit, f"ciphertext {first + n}"):
             group.check_member(share.partial_decryption, "M_i")
             group.check_member(share.a, "a_i")
             group.check_member(share.b, "b_i")
-        d_i = commitment_hash(state.need_keys(), place, i, share, session.trustees)
-        if d_i != committed[n]:
-            raise _reject(
-                "R.decryption-commitment", "the share is not what d_i committed to", where, culprit
-            )
 
 
 def _prove_responses(state: State, statement: DecryptionResponses, read: Read) -> None:
@@ -207,8 +241,8 @@ def _prove_responses(state: State, statement: DecryptionResponses, read: Read) -
     session, culprit = _session(state), f"trustee {statement.trustee}"
     shares = {x: _earlier(state, read, Round.SHARES, x, first).shares for x in session.trustees}
     public = share_key(state, i)
-    places = state.places()[first : first + len(statement.responses)]
-    for n, (place, response) in enumerate(zip(places, statement.responses, strict=True)):
+    these = places(state, read)[first : first + len(statement.responses)]
+    for n, (place, response) in enumerate(zip(these, statement.responses, strict=True)):
         joint = combine(state.need_keys(), place, {x: shares[x][n] for x in session.trustees})
         with rejecting("R.decryption-share", culprit, f"ciphertext {first + n}"):
             joint.verify_response(i, public, shares[i][n], response)
@@ -222,16 +256,28 @@ def share_key(state: State, i: int) -> mpz:
 # --- openings
 
 
+def _check_combined(session: SessionState, purpose: Purpose, where: str) -> None:
+    """A session for this purpose, with all its responses, is the latest."""
+    problem = ""
+    if session.purpose is not purpose:
+        problem = f"the latest session is a {session.purpose.name.lower()} session"
+    elif session.over and not session.complete(Round.RESPONSES):
+        problem = "the session is over: a trustee in it is accused"
+    elif not session.complete(Round.RESPONSES):
+        problem = "the session's responses are not complete"
+    if problem:
+        raise _reject("R.session", problem, where)
+
+
 def _check_decrypted_tally(state: State, statement: DecryptedTally) -> None:
     where = _cell(statement)
-    if not _session(state).complete(Round.RESPONSES):
-        raise _reject("R.session", "the session's responses are not complete", where)
+    _check_combined(_session(state), Purpose.TALLY, where)
     done = len(state.decrypted_tallies)
     if done == len(state.encrypted_tallies):
         raise _reject("R.tally-cells", "every tally is decrypted already", where)
     tally = state.encrypted_tallies[done]
-    if (statement.unit, statement.contest, statement.ballots) != (
-        tally.unit,
+    if (statement.units, statement.contest, statement.ballots) != (
+        tally.units,
         tally.contest,
         tally.ballots,
     ):
@@ -250,17 +296,17 @@ def _check_decrypted_tally(state: State, statement: DecryptedTally) -> None:
 def _apply_decrypted_tally(state: State, statement: DecryptedTally, _: int) -> None:
     state.decrypted_tallies.append(statement)
     state.decrypted_options += len(statement.options)
-    _count_if_done(state)
+    state.advance()
 
 
 def _prove_decrypted_tally(state: State, statement: DecryptedTally, _: Read) -> None:
     first = state.decrypted_options
-    places = state.places()[first : first + len(statement.options)]
-    for place, option in zip(places, statement.options, strict=True):
+    these = state.tally_places()[first : first + len(statement.options)]
+    for place, option in zip(these, statement.options, strict=True):
         verify_decrypted_option(state.need_keys(), place, option)
 
 
-def _check_opening(state: State, statement: ChallengedBallotDecryption) -> None:
+def _check_opening(state: State, statement: ChallengedBallotDecryption | DecryptedBallot) -> None:
     where = f"code {statement.confirmation_code.hex()[:16]}"
     if state.opened == len(state.challenged):
         raise _reject("R.challenged", "every challenged ballot is opened already", where)
@@ -268,9 +314,11 @@ def _check_opening(state: State, statement: ChallengedBallotDecryption) -> None:
         raise _reject("R.challenged", "another challenged ballot is next", where)
 
 
-def _apply_opening(state: State, statement: ChallengedBallotDecryption, _: int) -> None:
+def _apply_opening(
+    state: State, statement: ChallengedBallotDecryption | DecryptedBallot, _: int
+) -> None:
     state.opened += 1
-    _count_if_done(state)
+    state.advance()
 
 
 def _prove_opening(state: State, statement: ChallengedBallotDecryption, read: Read) -> None:
@@ -278,15 +326,23 @@ def _prove_opening(state: State, statement: ChallengedBallotDecryption, read: Re
     verify_challenged_ballot(state.context, state.need_keys(), ballot, statement)
 
 
-def _count_if_done(state: State) -> None:
-    if len(state.decrypted_tallies) == len(state.encrypted_tallies) and state.opened == len(
-        state.challenged
-    ):
-        state.phase = Phase.COUNTED
+def _check_decrypted_ballot(state: State, statement: DecryptedBallot) -> None:
+    _check_opening(state, statement)
+    session = _session(state)
+    where = f"code {statement.confirmation_code.hex()[:16]}"
+    _check_combined(session, Purpose.BALLOT, where)
+    if session.confirmation_code != statement.confirmation_code:
+        raise _reject("R.session", "the latest session is another ballot's", where)
+
+
+def _prove_decrypted_ballot(state: State, statement: DecryptedBallot, read: Read) -> None:
+    ballot = _ballot(read, state.ballots[statement.confirmation_code].index)
+    keys = state.need_keys()
+    verify_decrypted_ballot(state.context, keys, ballot, ballot_places(ballot), statement)
 
 
 def _check_result(state: State, statement: Result) -> None:
-    if statement != totals(state.context, state.decrypted_tallies):
+    if statement != totals(state.context, state.decrypted_tallies, state.cast_in):
         raise _reject(
             "R.result", "the totals are not the sums of the tallies", "result", "administrator"
         )
@@ -298,14 +354,15 @@ def _apply_result(state: State, statement: Result, _: int) -> None:
 
 
 _TALLIED = (Phase.TALLIED,)
+_SESSIONS = (Phase.READY, Phase.OPEN, Phase.TALLIED)
 RULES: Mapping[type, Rule[Any]] = {
     EncryptedTally: Rule(
         (Phase.CLOSED,), Role.SERVER, _check_encrypted_tally, _apply_encrypted_tally
     ),
-    DecryptionSession: Rule(_TALLIED, Role.SERVER, _check_session, _apply_session),
-    DecryptionCommitments: Rule(_TALLIED, Role.TRUSTEE, _check_part, _apply_part),
-    DecryptionShares: Rule(_TALLIED, Role.TRUSTEE, _check_part, _apply_part, _prove_shares),
-    DecryptionResponses: Rule(_TALLIED, Role.TRUSTEE, _check_part, _apply_part, _prove_responses),
+    DecryptionSession: Rule(_SESSIONS, Role.SERVER, _check_session, _apply_session),
+    DecryptionCommitments: Rule(_SESSIONS, Role.TRUSTEE, _check_part, _apply_part),
+    DecryptionShares: Rule(_SESSIONS, Role.TRUSTEE, _check_part, _apply_part, _prove_shares),
+    DecryptionResponses: Rule(_SESSIONS, Role.TRUSTEE, _check_part, _apply_part, _prove_responses),
     DecryptedTally: Rule(
         _TALLIED,
         Role.SERVER,
@@ -315,6 +372,13 @@ RULES: Mapping[type, Rule[Any]] = {
     ),
     ChallengedBallotDecryption: Rule(
         _TALLIED, Role.SERVER, _check_opening, _apply_opening, _prove_opening
+    ),
+    DecryptedBallot: Rule(
+        _TALLIED,
+        Role.SERVER,
+        _check_decrypted_ballot,
+        _apply_opening,
+        _prove_decrypted_ballot,
     ),
     Result: Rule((Phase.COUNTED,), Role.ADMINISTRATOR, _check_result, _apply_result),
 }

@@ -14,8 +14,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from crypto.errors import Rejected
-from record import ceremony_rules, polls_rules, tally_rules
+from record import accusations, ceremony_rules, polls_rules, tally_rules
 from record.artifacts import (
+    TRUSTEE_STATEMENTS,
+    Accusation,
     Artifact,
     Ballot,
     Cast,
@@ -25,14 +27,18 @@ from record.artifacts import (
     DeviceMissing,
     Role,
     Statement,
+    TrusteeStatement,
     parse_artifact,
     verify_signature,
 )
 from record.election import ElectionContext, check_election
+from record.entry import entry_for
+from record.merkle import leaf_hash
 from record.rule import Read, Rule
 from record.state import Phase, State
 
 _RULES: Mapping[type, Rule[Any]] = {
+    Accusation: ceremony_rules.ACCUSATION,
     **ceremony_rules.RULES,
     **polls_rules.RULES,
     **tally_rules.RULES,
@@ -60,6 +66,8 @@ class Transcript:
     def __init__(self, first: Artifact) -> None:
         """Begin with artifact 0; raises as `check_election` does."""
         self.state = State(check_election(first))
+        self._extend(first)
+        self.state.round_root = self.state.tree.root()
 
     @property
     def context(self) -> ElectionContext:
@@ -88,7 +96,11 @@ class Transcript:
             )
         signer = self.signer(artifact.statement)
         verify_signature(artifact, self.context.base_hash, signer.public_key, str(signer))
+        if isinstance(artifact.statement, TRUSTEE_STATEMENTS):
+            self._check_not_accused(artifact.statement)
         rule.check(self.state, artifact.statement)
+        if isinstance(artifact.statement, TRUSTEE_STATEMENTS):
+            self._check_transcript(artifact.statement)
 
     def append(self, artifact: Artifact) -> int:
         """Check `artifact`, take it into the state, return its index in the record."""
@@ -97,9 +109,12 @@ class Transcript:
 
     def take(self, artifact: Artifact) -> int:
         """Take in what `check` has just passed; returns its index."""
-        index = self.state.size
-        self._rule(artifact).apply(self.state, artifact.statement, index)
-        self.state.size += 1
+        state = self.state
+        index, before = state.size, _round_of(state)
+        self._rule(artifact).apply(state, artifact.statement, index)
+        self._extend(artifact)
+        if _round_of(state) != before:
+            state.round_root = state.tree.root()
         return index
 
     def prove(self, artifact: Artifact, read: Read) -> None:
@@ -108,7 +123,10 @@ class Transcript:
         For what `check` has just passed, in the same state. `read(index)` gives an
         earlier artifact of this record.
         """
-        self._rule(artifact).prove(self.state, artifact.statement, read)
+        if isinstance(artifact.statement, Accusation):
+            accusations.judge(self, artifact.statement, read)
+        else:
+            self._rule(artifact).prove(self.state, artifact.statement, read)
 
     def signer(self, statement: Statement) -> Signer:
         """Whose signature the statement needs; raises `Rejected` for an unknown name."""
@@ -122,6 +140,34 @@ class Transcript:
             key = context.single_key(rule.signer)
         return Signer(key.role, key.name, key.public_key)
 
+    def _check_not_accused(self, statement: TrusteeStatement) -> None:
+        """Who is accused takes no further part."""
+        i, name = statement.trustee, type(statement).__name__
+        accused = self.state.accused.get(i)
+        if accused is not None:
+            raise Rejected(
+                "R.session",
+                f"trustee {i} takes no further part: artifact {accused.index} accuses it "
+                f"({accused.check})",
+                culprit=f"trustee {i}",
+                where=name,
+            )
+
+    def _check_transcript(self, statement: TrusteeStatement) -> None:
+        """R.transcript: it is about this record, as it was when the round began."""
+        if statement.transcript != self.state.round_root:
+            raise Rejected(
+                "R.transcript",
+                f"trustee {statement.trustee} has read another record than this one, or is in "
+                "another round",
+                where=type(statement).__name__,
+                advice="read the record again; if it is another one, tell the other trustees",
+            )
+
+    def _extend(self, artifact: Artifact) -> None:
+        self.state.size += 1
+        self.state.tree.append(leaf_hash(entry_for(artifact.data)))
+
     @staticmethod
     def _rule(artifact: Artifact) -> Rule[Any]:
         rule = _RULES.get(type(artifact.statement))
@@ -132,7 +178,16 @@ class Transcript:
         return rule
 
 
+def _round_of(state: State) -> tuple[object, ...]:
+    """What a trustee's transcript is about: it ends where this changes (docs/record.md)."""
+    if state.session is not None:
+        return state.session.number, state.session.round()
+    return (state.phase,)
+
+
 _ADVICE = {
+    Phase.ABORTED: "the key ceremony was aborted; make the election again",
+    Phase.COMMITMENT: "wait for the key ceremony",
     Phase.KEYS: "wait for the key ceremony",
     Phase.SHARES: "wait for the key ceremony",
     Phase.CONFIRMATION: "wait until every trustee has confirmed",

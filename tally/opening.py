@@ -5,6 +5,10 @@ nonces that follow from them reproduce every ciphertext of the ballot, and so a 
 shares is tried, and another one if it fails. Neither beta_B nor the ballot nonce is ever
 published or written down: the ballot nonce would open what else hangs on it.
 
+There can be very many sets. Those that are tried are chosen so that each trustee is left
+out of some, which finds a good one where few shares are wrong; a ballot that stays closed
+is opened in a decryption session of its own.
+
 Nobody is blamed for a wrong share. Two trustees can give wrong ones that cancel out in a
 set with a third, and make the right ones of others look wrong.
 """
@@ -13,7 +17,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import combinations, islice
+from math import comb
 
 from crypto.decryption_proof import combine_shares
 from crypto.errors import InvalidProof
@@ -30,6 +35,9 @@ from record.artifacts import (
 from record.ballot_hashes import selection_nonce
 from record.election import ElectionContext, ElectionKeys
 from record.manifest import Contest
+
+MOST_SETS = 64
+"""Sets of shares that are tried for a ballot at most, beside the one that is tried first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +56,12 @@ def open_ballot(
     shares: Mapping[int, mpz],
     first: tuple[int, ...] = (),
 ) -> Opened | None:
-    """Open `ballot` with shares m_i by trustee, at least a quorum of them.
+    """Open `ballot` with shares m_i by trustee.
 
-    Tries the set `first` before others (it worked for another ballot), then every
-    quorum among those who gave shares. None if no set of shares reproduces the ballot:
-    then more shares than can be left out are wrong, or the device sealed another nonce.
+    Tries the set `first` before others (it worked for another ballot), then quorums among
+    those who gave shares: every one, if there are at most 64. None if no set that was tried
+    reproduces the ballot: then there are too few shares, or too many wrong ones, or the
+    device sealed another nonce.
     """
     attempt = _Attempt(context, keys, ballot, shares)
     sets = _sets(tuple(sorted(shares)), context.quorum, first)
@@ -66,9 +75,16 @@ def open_ballot(
 def _sets(
     available: tuple[int, ...], quorum: int, first: tuple[int, ...]
 ) -> Iterator[tuple[int, ...]]:
+    """Quorums to try. Where there are many, each `quorum` neighbours in a circle.
+
+    Neighbours leave out every trustee some time, and any others that stand together.
+    """
     if first and set(first) <= set(available):
         yield first
-    for chosen in combinations(available, quorum):
+    circle = (*available, *available)
+    neighbours = (tuple(sorted(circle[n : n + quorum])) for n in range(len(available)))
+    few = comb(len(available), quorum) <= MOST_SETS
+    for chosen in islice(combinations(available, quorum) if few else neighbours, MOST_SETS):
         if chosen != first:
             yield chosen
 

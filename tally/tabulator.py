@@ -2,15 +2,13 @@
 
 Phase closed: publish the encrypted tallies, then have a checkpoint signed. Tallied, once
 a session's responses are complete: open the challenged ballots, then combine, count and
-publish every tally. It keeps nothing of its own that matters, so it can be stopped at any
-moment and goes on where the record ends.
+publish every tally; or, in a session of a challenged ballot, that ballot. It keeps nothing
+of its own that matters, so it can be stopped at any moment and goes on where the record
+ends.
 
-The tallies wait until a quorum of the session has given its shares of the challenged
-ballots' nonces: no session can follow once decrypted tallies stand in the record, and
-what is missing then stays missing. They wait, too, when a challenged ballot cannot be
-opened and there are trustees outside of the session, one time: a trustee that gives
-wrong shares must not be able to prevent the end, nor a device that sealed another nonce
-the counts.
+A challenged ballot never holds the counts up: one that its nonce does not open is left to
+a session of its own, after the tallies. Only where trustees keep shares of nonces back,
+the tallies wait, one time, for a session with others (`tally.challenged`).
 """
 
 from __future__ import annotations
@@ -18,44 +16,27 @@ from __future__ import annotations
 import logging
 import threading
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from functools import lru_cache
-from itertools import islice
-from typing import Protocol, TypeVar
 
-from crypto.discrete_log import DiscreteLog
-from crypto.errors import SailauError
-from crypto.group import mpz
+from crypto.errors import InvalidProof, SailauError
 from record.aggregate import encrypted_tallies
 from record.artifacts import (
-    PART,
-    Artifact,
     Ballot,
-    DecryptedOption,
+    DecryptedBallot,
+    DecryptedContest,
     DecryptedTally,
-    DecryptionResponses,
-    DecryptionShare,
-    DecryptionShares,
-    EncryptedTally,
+    Purpose,
 )
-from record.decryption import combine
 from record.log import Log
 from record.state import Phase, Round, SessionState, State, Status
-from tally.opening import open_ballot
+from tally.challenged import ChallengedBallots, NonceShareSource, challenged_ballot
+from tally.combining import Combiner
 
-S = TypeVar("S")
 LOGGER = logging.getLogger(__name__)
 POLL = 1.0
 """Seconds between looks at the nonce shares, which do not show in the log."""
 PAUSE_AFTER_FAILURE = 5.0
-
-
-class NonceShareSource(Protocol):
-    """Where trustees' nonce shares are kept; `ballotbox.store.Store` is one."""
-
-    def nonce_shares(self, session: int) -> Mapping[bytes, Mapping[int, bytes]]:
-        """m_i (107), encoded, of a session by confirmation code and trustee."""
-        ...
 
 
 class Tabulator:
@@ -69,15 +50,13 @@ class Tabulator:
     ) -> None:
         """`sign_checkpoint` has the log as it is signed; it may be called again for the same."""
         self._log = log
-        self._nonce_shares = nonce_shares
         self._sign_checkpoint = sign_checkpoint
-        self._signed_in: set[Phase] = set()
-        self._discrete_log: DiscreteLog | None = None
-        self._unopened: dict[tuple[int, bytes], Mapping[int, mpz]] = {}
-        self._working_set: tuple[int, ...] = ()
-        self._notices: tuple[str, ...] = ()
-        self._warning: tuple[str, ...] = ()
         self._read = lru_cache(maxsize=64)(log.read)
+        self._challenged = ChallengedBallots(log, nonce_shares, self._read)
+        self._combiner = Combiner(self._read)
+        self._signed_in: set[Phase] = set()
+        self._hopeless: dict[bytes, str] = {}
+        self._notices: tuple[str, ...] = ()
 
     def notices(self) -> tuple[str, ...]:
         """What keeps the tally from going on, one sentence each."""
@@ -100,16 +79,15 @@ class Tabulator:
 
     def step(self) -> bool:
         """Do all that is due now; whether anything was published."""
-        before = self._log.size()
-        notices: list[str] = []
+        before, notice = self._log.size(), ""
         if self._state.phase is Phase.CLOSED:
             self._publish_encrypted()
         if self._state.phase is Phase.TALLIED:
             self._sign()
-            notices = self._open_and_count()
+            notice = self._open_and_count()
         if self._state.phase is Phase.COMPLETE:
             self._sign()
-        self._notices = (*self._warning, *notices)
+        self._notices = tuple(n for n in (self._challenged.warning, notice) if n)
         return self._log.size() > before
 
     @property
@@ -133,167 +111,78 @@ class Tabulator:
 
     def _publish_encrypted(self) -> None:
         state = self._state
-        cast = (e.index for e in state.ballots.values() if e.status is Status.CAST)
-        tallies = encrypted_tallies(state.context, map(self._ballot, cast))
-        for tally in tallies[len(state.encrypted_tallies) :]:
+        for tally in encrypted_tallies(state.context, self._cast())[len(state.encrypted_tallies) :]:
             self._log.publish(tally)
 
-    def _ballot(self, index: int) -> Ballot:
-        return _need(self._log.read(index), Ballot)
+    def _cast(self) -> Iterator[Ballot]:
+        for entry in self._state.ballots.values():
+            if entry.status is Status.CAST:
+                statement = self._log.read(entry.index).statement
+                if not isinstance(statement, Ballot):
+                    raise AssertionError("what was cast is a ballot")
+                yield statement
 
     # --- tallied
 
-    def _open_and_count(self) -> list[str]:
+    def _open_and_count(self) -> str:
+        """Everything that the latest session allows; what stops it, or nothing."""
         session = self._state.session
-        if session is None or not session.complete(Round.RESPONSES):
-            return []
-        shares = self._shares(session)
-        waiting = self._missing_shares(session, shares)
+        if session is None:
+            return ""
+        complete = session.complete(Round.RESPONSES)
+        if session.purpose is Purpose.TALLY and complete:
+            return self._count(session)
+        if session.purpose is Purpose.BALLOT and (complete or session.over):
+            return (self._decrypt_ballot(session) if complete else "") or self._challenged.open()
+        return ""
+
+    def _count(self, session: SessionState) -> str:
+        waiting = self._challenged.wait(session)
         if waiting:
             return waiting
-        notices = self._open_challenged(session, shares)
-        if notices and self._others_may_help(session):
-            return [*notices, _OTHERS]
-        self._publish_decrypted(session)
-        return notices
+        notice = self._challenged.open()
+        self._publish_decrypted()
+        return notice
 
-    def _others_may_help(self, session: SessionState) -> bool:
-        """Whether a ballot that stays closed may be opened in a session to come."""
-        state = self._state
-        tried_before = any(number < session.number for number, _ in self._unopened)
-        everybody = len(session.trustees) == state.context.trustees
-        return not (tried_before or everybody or state.decrypted_tallies)
-
-    # --- challenged ballots
-
-    def _shares(self, session: SessionState) -> dict[bytes, dict[int, mpz]]:
-        """m_i of every challenged ballot, by code and trustee; proved members already."""
-        stored = self._nonce_shares.nonce_shares(session.number)
-        parse = self._state.context.group.parse_element
-        return {
-            code: {
-                i: parse(element, "nonce share")
-                for i, element in stored.get(code, {}).items()
-                if i in session.trustees
-            }
-            for code in self._state.challenged
-        }
-
-    def _missing_shares(
-        self, session: SessionState, shares: Mapping[bytes, Mapping[int, mpz]]
-    ) -> list[str]:
-        state = self._state
-        given = {i for i in session.trustees if all(i in of_code for of_code in shares.values())}
-        if len(given) >= state.context.quorum:
-            return []
-        absent = ", ".join(str(i) for i in session.trustees if i not in given)
-        return [
-            f"Waiting for the shares of challenged ballots' nonces from trustees {absent}; "
-            "without them, start another session."
-        ]
-
-    def _open_challenged(
-        self, session: SessionState, shares: Mapping[bytes, Mapping[int, mpz]]
-    ) -> list[str]:
-        """Open what can be opened, in the order of the challenges."""
-        state, notices = self._state, []
-        for code in state.challenged[state.opened :]:
-            notice = self._open_one(session, code, shares[code])
-            if notice:
-                # The record wants them in order: none after this one can stand in it.
-                notices.append(notice)
-                break
-        return notices
-
-    def _open_one(self, session: SessionState, code: bytes, shares: Mapping[int, mpz]) -> str:
-        state = self._state
-        ballot = self._ballot(state.ballots[code].index)
-        tried = session.number, code
-        if self._unopened.get(tried) != shares:
-            opened = open_ballot(
-                state.context, state.need_keys(), ballot, shares, self._working_set
-            )
-            if opened is not None:
-                self._working_set = opened.trustees
-                if opened.failed:
-                    self._warning = (_warning(opened.trustees),)
-                self._log.publish(opened.decryption)
-                return ""
-            self._unopened[tried] = dict(shares)
-        given = sorted(shares)
-        return (
-            f"The challenged ballot {code.hex()} of device {ballot.device} cannot be opened: no "
-            f"quorum among trustees {', '.join(map(str, given))} gives a nonce that reproduces "
-            "it. Either shares are wrong or the device sealed another nonce; without it the "
-            "election cannot be completed."
-        )
-
-    # --- counts
-
-    def _publish_decrypted(self, session: SessionState) -> None:
-        state = self._state
-        places = iter(enumerate(state.places()))
+    def _publish_decrypted(self) -> None:
+        state, first = self._state, 0
         for n, tally in enumerate(state.encrypted_tallies):
-            mine = list(islice(places, len(tally.options)))
             if n >= len(state.decrypted_tallies):
-                self._log.publish(self._decrypt(session, tally, [x for x, _ in mine]))
+                contest = state.contest(tally.contest)
+                bound = tally.ballots * contest.option_limit
+                options = self._combiner.options(state, contest, first, bound)
+                self._log.publish(
+                    DecryptedTally(tally.units, tally.contest, tally.ballots, options)
+                )
+            first += len(tally.options)
 
-    def _decrypt(
-        self, session: SessionState, tally: EncryptedTally, numbers: Sequence[int]
-    ) -> DecryptedTally:
-        contest = self._state.contest(tally.contest)
-        bound = tally.ballots * contest.option_limit
-        options = (
-            self._decrypt_option(session, x, option.label, bound)
-            for x, option in zip(numbers, contest.options, strict=True)
-        )
-        return DecryptedTally(tally.unit, tally.contest, tally.ballots, tuple(options))
+    def _decrypt_ballot(self, session: SessionState) -> str:
+        """Publish the ballot that the session is for, if it is not open yet."""
+        state, code = self._state, session.confirmation_code
+        if code not in state.challenged[state.opened : state.opened + 1]:
+            return ""
+        if code not in self._hopeless:
+            ballot = challenged_ballot(state, self._read, code)
+            try:
+                self._log.publish(self._decrypted_ballot(state, ballot))
+            except InvalidProof as error:
+                LOGGER.error("ballot %s of device %s: %s", code.hex(), ballot.device, error)
+                self._hopeless[code] = _out_of_range(ballot)
+        return self._hopeless.get(code, "")
 
-    def _decrypt_option(
-        self, session: SessionState, x: int, label: str, bound: int
-    ) -> DecryptedOption:
-        """T, t and the joint proof (82, 90, 93) of ciphertext `x`."""
-        state = self._state
-        shares, responses = self._parts(session, x)
-        joint = combine(state.need_keys(), state.places()[x], shares)
-        value, proof = joint.value(), joint.proof(responses)
-        count = self._logarithm().find(value, bound)
-        return DecryptedOption(label, count, value, proof.challenge, proof.response)
-
-    def _parts(
-        self, session: SessionState, x: int
-    ) -> tuple[dict[int, DecryptionShare], dict[int, mpz]]:
-        part, n = divmod(x, PART)
-        shares, responses = {}, {}
-        for i in session.trustees:
-            share = self._read(session.parts[Round.SHARES, i][part])
-            response = self._read(session.parts[Round.RESPONSES, i][part])
-            shares[i] = _need(share, DecryptionShares).shares[n]
-            responses[i] = _need(response, DecryptionResponses).responses[n]
-        return shares, responses
-
-    def _logarithm(self) -> DiscreteLog:
-        if self._discrete_log is None:
-            key = self._state.need_keys().vote_key
-            self._discrete_log = DiscreteLog(key.group, key.element)
-        return self._discrete_log
+    def _decrypted_ballot(self, state: State, ballot: Ballot) -> DecryptedBallot:
+        contests, first = [], 0
+        for encrypted in ballot.contests:
+            contest = state.context.manifest.contests[encrypted.index - 1]
+            options = self._combiner.options(state, contest, first, contest.option_limit)
+            contests.append(DecryptedContest(contest.label, options))
+            first += len(options)
+        return DecryptedBallot(ballot.confirmation_code, tuple(contests))
 
 
-_OTHERS = (
-    "The tallies wait: start another session, with other trustees if there are any. "
-    "After that one they are published in any case."
-)
-
-
-def _warning(trustees: Sequence[int]) -> str:
+def _out_of_range(ballot: Ballot) -> str:
     return (
-        "Some shares of challenged ballots' nonces are wrong; those of trustees "
-        f"{', '.join(map(str, trustees))} have opened the ballots."
+        f"The challenged ballot {ballot.confirmation_code.hex()} of device {ballot.device} "
+        "decrypts to a number that no option can have, against its proofs; without it the "
+        "election cannot be completed."
     )
-
-
-def _need(artifact: Artifact, kind: type[S]) -> S:
-    statement = artifact.statement
-    if not isinstance(statement, kind):
-        raise AssertionError(f"the rules of the record put a {kind.__name__} here")
-    return statement

@@ -20,7 +20,7 @@ To replace one artifact and nothing else, change `world.artifacts` (see `resigne
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeAlias, TypeVar
 
 from crypto import decryption_proof, sealing
@@ -35,6 +35,8 @@ from record.artifacts import (
     ChallengedBallotDecryption,
     ChallengedContest,
     ChallengedSelection,
+    DecryptedBallot,
+    DecryptedContest,
     DecryptedOption,
     DecryptedTally,
     DecryptionCommitments,
@@ -44,12 +46,19 @@ from record.artifacts import (
     DecryptionShares,
     DeviceMissing,
     EncryptedTally,
+    KeyCommitment,
+    Purpose,
     Role,
     Statement,
+    TrusteeKeys,
     sign_statement,
 )
 from record.ballot_hashes import identifier_hash, selection_nonce
 from record.decryption import JointDecryption, combine, commitment_hash
+from record.drill import drill_place
+from record.entry import entry_for
+from record.merkle import leaf_hash
+from record.sessions import ballot_places
 from record.state import Phase, Place, Status
 from tests.ballots import Fate, Plain, begin_device, close_statement, submit
 from tests.world import World, manifest_bytes, manifest_document
@@ -92,10 +101,14 @@ class TamperedWorld(World):
     """
 
     alter: Alter = lambda world, statement: statement
+    committed: set[int] = field(default_factory=set)
 
     def append(self, statement: Statement) -> Artifact:
         """Alter, sign, take; returns the last artifact of the record."""
-        altered = self.alter(self, statement)
+        if isinstance(statement, TrusteeKeys) and statement.trustee in self.committed:
+            altered: Altered = statement  # altered before
+        else:
+            altered = self.alter(self, statement)
         pieces = altered if isinstance(altered, Sequence) else (altered,)
         for piece in pieces:
             self._put(piece)
@@ -104,9 +117,19 @@ class TamperedWorld(World):
     def _put(self, piece: Piece) -> None:
         artifact = piece if isinstance(piece, Artifact) else self.sign(piece)
         self.artifacts.append(artifact)
-        if not isinstance(piece, Artifact):
-            self.state.size = len(self.artifacts) - 1
+        if isinstance(piece, Artifact):
+            self.state.size += 1
+            self.state.tree.append(leaf_hash(entry_for(piece.data)))
+        else:
             self.transcript.take(artifact)
+
+    def commitment(self, i: int) -> KeyCommitment:
+        """Trustee i's commitment to the keys that it will publish, altered ones included."""
+        altered = self.alter(self, self.trustee_keys(i))
+        if isinstance(altered, TrusteeKeys):
+            self.secrets.keys[i] = altered
+            self.committed.add(i)
+        return super().commitment(i)
 
 
 def resigned(
@@ -145,16 +168,30 @@ def play_election(
     """
     manifest = manifest or manifest_bytes(manifest_document(chaining))
     world = _begin(parameters, manifest, trustees, quorum, alter)
+    return play_on(world, votes, available=available, missing=missing, until=until)
+
+
+def play_on(
+    world: World,
+    votes: Sequence[Plain] = VOTES,
+    *,
+    available: Collection[int] | None = None,
+    missing: Collection[str] = (),
+    until: Phase = Phase.COMPLETE,
+) -> World:
+    """Go on with an election whose polls are open; see `play_election`."""
     submitted = [submit(world, plain) for plain in votes]
     # Of a ballot that was altered, xi_B may not be there to be opened.
-    known = {e.ballot.confirmation_code: e.nonce for e in submitted} if alter else {}
+    altered = isinstance(world, TamperedWorld)
+    known = {e.ballot.confirmation_code: e.nonce for e in submitted} if altered else {}
     for phase, play in (
         (Phase.OPEN, lambda: close_polls(world, missing)),
         (Phase.CLOSED, lambda: play_tallies(world)),
         (Phase.TALLIED, lambda: play_decryption(world, available, known)),
         (Phase.COUNTED, lambda: play_result(world)),
     ):
-        if phase < until:
+        # Where everything is below the floor, nothing is tallied and nothing decrypted.
+        if phase < until and world.transcript.phase <= phase:
             play()
     return world
 
@@ -166,6 +203,7 @@ def _begin(
         return World.create(parameters, manifest=manifest, trustees=trustees, quorum=quorum)
     first = World.begin(parameters, manifest, trustees, quorum)
     world = TamperedWorld(first.secrets, first.artifacts, first.transcript, alter)
+    world.play_commitments()
     world.play_keys()
     world.play_shares()
     world.play_confirmations()
@@ -225,7 +263,7 @@ def play_decryption(
 
 def play_result(world: World) -> None:
     """The administrator confirms the sums."""
-    world.append(totals(world.context, world.state.decrypted_tallies))
+    world.append(totals(world.context, world.state.decrypted_tallies, world.state.cast_in))
 
 
 # --- a decryption session
@@ -238,16 +276,34 @@ class Session:
     ciphertext m, `parts[i][m]` its share; change them to have a trustee misbehave.
     """
 
-    def __init__(self, world: World, available: Collection[int] | None = None) -> None:
+    def __init__(
+        self,
+        world: World,
+        available: Collection[int] | None = None,
+        purpose: Purpose = Purpose.TALLY,
+        code: bytes = b"",
+    ) -> None:
+        """`code` is the challenged ballot's, for the purpose BALLOT."""
         n, k = world.context.trustees, world.context.quorum
         self.world = world
         self.available = tuple(available if available is not None else range(n - k + 1, n + 1))
-        self.number = world.state.session.number + 1 if world.state.session else 1
-        self.places: tuple[Place, ...] = world.state.places()
+        self.number = world.state.last_session + 1
+        self.purpose, self.code = purpose, code
+        self.places: tuple[Place, ...] = self._places()
         self.nonces: dict[int, list[mpz]] = {}
         self.parts: dict[int, list[DecryptionShare]] = {}
         for i in self.available:
             self._prepare(i)
+
+    def _places(self) -> tuple[Place, ...]:
+        match self.purpose:
+            case Purpose.DRILL:
+                return (drill_place(self.world.keys, self.number),)
+            case Purpose.BALLOT:
+                ballot = self.world.read(self.world.state.ballots[self.code].index).statement
+                assert isinstance(ballot, Ballot)
+                return ballot_places(ballot)
+        return self.world.state.tally_places()
 
     def _prepare(self, i: int) -> None:
         group, z = self.world.group, self.world.secrets.vote_shares[i]
@@ -261,7 +317,7 @@ class Session:
 
     def statement(self) -> DecryptionSession:
         """The server's statement that begins the session."""
-        return DecryptionSession(self.number, self.available)
+        return DecryptionSession(self.number, self.available, self.purpose, self.code)
 
     def commitments(self, i: int) -> list[DecryptionCommitments]:
         """Round 1 of trustee i: d_i (88)."""
@@ -305,11 +361,11 @@ class Session:
 
     def decrypted_tallies(self) -> list[DecryptedTally]:
         """What the server publishes after the responses."""
-        opened = iter(self._opened())
+        opened = iter(self.opened())
         contest = self.world.context.manifest.contest
         return [
             DecryptedTally(
-                tally.unit,
+                tally.units,
                 tally.contest,
                 tally.ballots,
                 tuple(
@@ -320,13 +376,32 @@ class Session:
             for tally in self.world.state.encrypted_tallies
         ]
 
-    def _opened(self) -> Iterator[tuple[int, mpz, mpz, mpz]]:
+    def opened(self) -> Iterator[tuple[int, mpz, mpz, mpz]]:
+        """t, T, c and v of each ciphertext."""
         logarithm = DiscreteLog(self.world.group, self.world.keys.vote_key.element)
         answers = {i: self._answers(i) for i in self.available}
         for m, joint in enumerate(self.joint()):
             proof = joint.proof({i: answers[i][m] for i in self.available})
             value = joint.value()
             yield logarithm.find(value, 10_000), value, proof.challenge, proof.response
+
+
+def decrypted_ballot(session: Session) -> DecryptedBallot:
+    """What the server publishes after the session of a challenged ballot."""
+    opened = iter(session.opened())
+    ballot = session.world.read(session.world.state.ballots[session.code].index).statement
+    assert isinstance(ballot, Ballot)
+    contests = session.world.context.manifest.style(ballot.ballot_style).contests
+    return DecryptedBallot(
+        session.code,
+        tuple(
+            DecryptedContest(
+                contest.label,
+                tuple(DecryptedOption(option.label, *next(opened)) for option in contest.options),
+            )
+            for contest in contests
+        ),
+    )
 
 
 def _split(items: Sequence[T]) -> list[tuple[int, tuple[T, ...]]]:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -23,14 +23,18 @@ from crypto.group import Group, group_for, mpz
 from crypto.parameters import Parameters
 from crypto.secret_sharing import Polynomial, secret_key_share, verify_share
 from record.artifacts import (
+    TRUSTEE_STATEMENTS,
+    UNSEEN,
     Artifact,
     EncryptedShare,
     EncryptedShares,
+    KeyCommitment,
     KeyConfirmation,
     Role,
     RoleKey,
     Statement,
     TrusteeKeys,
+    key_commitment,
     sign_statement,
 )
 from record.checkpoint import VerifierKey, verifier_key
@@ -89,7 +93,8 @@ class Secrets:
 
     `vote_polynomials` and `data_polynomials` are P_i and P-hat_i, `communication_keys`
     zeta_i, `vote_shares` z_i and `data_shares` z-hat_i. The shares are there from the
-    confirmation phase on. `roles` holds the Ed25519 keys by role and name.
+    confirmation phase on. `keys` are the messages of the second round, `share_nonces` xi_i,l
+    by sender and receiver. `roles` holds the Ed25519 keys by role and name.
     """
 
     roles: dict[tuple[Role, str], Ed25519PrivateKey]
@@ -99,6 +104,8 @@ class Secrets:
     communication_keys: dict[int, mpz] = field(default_factory=dict)
     vote_shares: dict[int, mpz] = field(default_factory=dict)
     data_shares: dict[int, mpz] = field(default_factory=dict)
+    keys: dict[int, TrusteeKeys] = field(default_factory=dict)
+    share_nonces: dict[tuple[int, int], mpz] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -122,6 +129,7 @@ class World:
         """Make an election and play it up to the phase `until` (at most OPEN)."""
         world = cls.begin(parameters, manifest or manifest_bytes(), trustees, quorum)
         for phase, play in (
+            (Phase.COMMITMENT, world.play_commitments),
             (Phase.KEYS, world.play_keys),
             (Phase.SHARES, world.play_shares),
             (Phase.CONFIRMATION, world.play_confirmations),
@@ -183,6 +191,8 @@ class World:
 
     def sign(self, statement: Statement) -> Artifact:
         """The artifact of `statement`, signed by the role that has to make it."""
+        if isinstance(statement, TRUSTEE_STATEMENTS) and statement.transcript == UNSEEN:
+            statement = replace(statement, transcript=self.state.round_root)
         signer = self.transcript.signer(statement)
         key = self.secrets.roles[signer.role, signer.name]
         return sign_statement(statement, self.group, self.context.base_hash, key)
@@ -209,10 +219,26 @@ class World:
 
     # --- the ceremony, one round each
 
-    def play_keys(self) -> None:
-        """Every trustee generates and publishes its keys (spec 3.2.2)."""
+    def play_commitments(self) -> None:
+        """Every trustee generates its keys and commits to them."""
         for i in self._trustees():
-            self.append(self._generate(i))
+            self.append(self.commitment(i))
+
+    def play_keys(self) -> None:
+        """Every trustee publishes its keys (spec 3.2.2)."""
+        for i in self._trustees():
+            self.append(self.trustee_keys(i))
+
+    def commitment(self, i: int) -> KeyCommitment:
+        """Trustee i's commitment to `trustee_keys`."""
+        digest = key_commitment(self.trustee_keys(i), self.group, self.context.base_hash)
+        return KeyCommitment(i, digest)
+
+    def trustee_keys(self, i: int) -> TrusteeKeys:
+        """Trustee i's keys; generated at the first call."""
+        if i not in self.secrets.keys:
+            self.secrets.keys[i] = self._generate(i)
+        return self.secrets.keys[i]
 
     def play_shares(self) -> None:
         """Every trustee sends its shares; all are checked and summed (spec 3.2.2)."""
@@ -242,7 +268,7 @@ class World:
         secrets.communication_keys[i] = zeta
         kappa = group.g_power(zeta)
         h_p = self.context.election.parameter_base_hash
-        proofs = (
+        vote_proof, data_proof = (
             schnorr.prove_keys(
                 group,
                 h_p,
@@ -253,13 +279,15 @@ class World:
             )
             for label, polynomial in ((schnorr.VOTE_LABEL, vote), (schnorr.DATA_LABEL, data))
         )
-        return TrusteeKeys(i, vote.commitments(group), data.commitments(group), kappa, *proofs)
+        commitments = vote.commitments(group), data.commitments(group)
+        return TrusteeKeys(i, *commitments, kappa, vote_proof, data_proof)
 
     def _shares_from(self, i: int) -> list[EncryptedShare]:
         group, secrets = self.group, self.secrets
         shares = []
         for ell in self._trustees():
             if ell != i:
+                xi = secrets.share_nonces[i, ell] = group.random_scalar()
                 sealed = sealing.seal_shares(
                     group,
                     self.context.election.parameter_base_hash,
@@ -268,6 +296,7 @@ class World:
                     self.state.trustee_keys[ell].communication_key,
                     secrets.vote_polynomials[i].evaluate(group, ell),
                     secrets.data_polynomials[i].evaluate(group, ell),
+                    xi,
                 )
                 shares.append(EncryptedShare(ell, sealed.c0, sealed.c1, sealed.c2))
         return shares

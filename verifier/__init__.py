@@ -10,9 +10,10 @@ an empty one and run `python -m verifier RECORD`.
     >>> report.verdict, report.failed_ids()   # doctest: +SKIP
     ('verified', ())
 
-Where to read on: `run` is the whole in three readings; `survey` the first of them;
-`ballot_proofs`, `decryption` and `challenged` the mathematics; `catalogue` lists every
-check by its id.
+Where to read on: `run` is the whole in three readings; `survey` the first of them, `count`
+the last; `trustee_statements`, `ballot_proofs`, `decryption` and `challenged` the
+mathematics; `accusations` judges what is not on the record; `catalogue` lists every check
+by its id.
 """
 
 from __future__ import annotations

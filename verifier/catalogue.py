@@ -56,12 +56,17 @@ _GROUPS: tuple[tuple[str, tuple[tuple[str, str, str, str], ...]], ...] = (
     (
         "2-4 Keys",
         (
+            ("R.transcript", "trustees' statements name the log's root", "record", _SERVER),
+            ("R.key-commitment", "keys are those committed to", "record", _TRUSTEE),
             ("2.A", "commitments and communication keys in the group", "V2", _TRUSTEE),
             ("2.B", "responses below q", "V2", _TRUSTEE),
             ("2.C", "proofs of knowledge of every secret", "V2, eq. 11, 13", _TRUSTEE),
             ("R.trustee-keys", "k commitments and k + 1 responses: the degree", "3.2.2", _TRUSTEE),
             ("R.share-recipients", "one share for each other trustee", "3.2.2", _TRUSTEE),
             ("R.share-proof", "proofs of encrypted shares", "eq. 22", _TRUSTEE),
+            ("R.complaint", "complaints are made once, and answered", "record", _TRUSTEE),
+            ("R.share-answer", "answers open shares that fit", "eq. 15-23, 28, 29", _TRUSTEE),
+            ("R.accusation", "accusations show what they say", "record", _SERVER),
             ("R.confirmation", "every trustee confirms H_B and H_G", "eq. 27", _TRUSTEE),
             ("3.A", "K is the product of the trustees' keys", "V3, eq. 25", _ADMIN),
             ("3.B", "K-hat is the product of the trustees' keys", "V3, eq. 26", _ADMIN),
@@ -125,12 +130,8 @@ _GROUPS: tuple[tuple[str, tuple[tuple[str, str, str, str], ...]], ...] = (
     (
         "9 Aggregation",
         (
-            (
-                "R.tally-cells",
-                "one tally for each unit and contest, right count",
-                "record",
-                _SERVER,
-            ),
+            ("R.tally-cells", "one tally for each set of units, right count", "record", _SERVER),
+            ("R.small-units", "small units are counted with others", "record", _SERVER),
             ("9.A", "A is the product of the cast ballots' alphas", "V9, eq. 79", _SERVER),
             ("9.B", "B is the product of the cast ballots' betas", "V9, eq. 79", _SERVER),
             ("R.tally-membership", "A and B in the group", "V10", _SERVER),

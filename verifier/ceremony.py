@@ -1,4 +1,4 @@
-"""The key ceremony: trustees' keys, shares and confirmations, and the joint keys (V2-V4)."""
+"""The key ceremony: commitments, keys and confirmations, and the joint keys (V3, V4)."""
 
 from __future__ import annotations
 
@@ -10,20 +10,11 @@ from gmpy2 import mpz
 from verifier.election import Election
 from verifier.findings import Findings
 from verifier.hashing import extended_base_hash, key_ceremony_hash
-from verifier.proofs import keys_challenge, knows_share_nonce
 from verifier.schema import pb
-from verifier.wire import SPARE, Reader
+from verifier.trustee_statements import TrusteeKeys, check_keys, key_commitment
+from verifier.wire import Reader
 
 _ADMINISTRATOR = "administrator"
-
-
-@dataclass(frozen=True, slots=True)
-class TrusteeKeys:
-    """K_i,0..k-1, K-hat_i,0..k-1 and kappa_i of one trustee."""
-
-    vote: tuple[mpz, ...]
-    data: tuple[mpz, ...]
-    communication: mpz
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,105 +38,29 @@ class Ceremony:
         self._election = election
         self._group = election.group
         self._findings = findings
+        self._commitments: dict[int, bytes] = {}
         self.keys: dict[int, TrusteeKeys] = {}
 
-    # --- V2 ------------------------------------------------------------------------
+    # --- commitments and keys ----------------------------------------------------------
+
+    def key_commitment(self, statement: pb.KeyCommitment, reader: Reader) -> None:
+        """Keep what a trustee commits to."""
+        commitment = reader.hash(statement.commitment, "the commitment")
+        if commitment is not None:
+            self._commitments[statement.trustee] = commitment
 
     def trustee_keys(self, statement: pb.TrusteeKeys, reader: Reader) -> None:
-        """Check 2.A, 2.B and 2.C of one trustee and keep its keys."""
-        kappa = reader.element(statement.communication_key, "kappa")
-        self._members([kappa], "kappa", reader)
-        kept = []
-        for label, commitments, proof in (
-            ("vote", statement.vote_commitments, statement.vote_proof),
-            ("data", statement.data_commitments, statement.data_proof),
-        ):
-            some = commitments[: self._election.quorum + SPARE]
-            elements = [reader.element(x, f"a {label} commitment") for x in some]
-            kept.append(tuple(elements))
-            right = len(commitments) == self._election.quorum
-            message = f"{len(commitments)} {label} commitments, not k: another degree"
-            if not self._findings.check(
-                "R.trustee-keys", right, reader.place, message, reader.culprit
-            ):
-                continue
-            self._proof(statement.trustee, label, [*elements, kappa], proof, reader)
-        self.keys[statement.trustee] = TrusteeKeys(kept[0], kept[1], kappa)
+        """Check one trustee's keys, and keep them."""
+        self.check_commitment(statement, reader)
+        self.keys[statement.trustee] = check_keys(self._election, statement, reader)
 
-    def _members(self, elements: Sequence[mpz], what: str, reader: Reader) -> bool:
-        """Check 2.A of some elements."""
-        message = f"{what} is not in the group"
-        outcomes = [
-            self._findings.check(
-                "2.A", self._group.is_member(x), reader.place, message, reader.culprit
-            )
-            for x in elements
-        ]
-        return all(outcomes)
-
-    def _proof(
-        self, trustee: int, label: str, publics: list[mpz], proof: pb.KeyProof, reader: Reader
-    ) -> None:
-        findings, place, culprit = self._findings, reader.place, reader.culprit
-        members = self._members(publics[:-1], f"a {label} commitment", reader)
-        members = members and self._group.is_member(publics[-1])
-        message = f"the {label} proof has {len(proof.responses)} responses, not k + 1"
-        if not findings.check(
-            "R.trustee-keys", len(proof.responses) == len(publics), place, message, culprit
-        ):
-            return
-        responses = reader.scalars(proof.responses, f"a response of the {label} proof")
-        message = f"a response of the {label} proof is not below q"
-        ranges = [findings.check("2.B", reader.in_q(v), place, message, culprit) for v in responses]
-        challenge = reader.ranged_scalar(proof.challenge, f"the challenge of the {label} proof")
-        if challenge is None or not all(ranges) or not members:
-            return
-        expected = keys_challenge(
-            self._group,
-            self._election.parameter_hash,
-            f"pk_{label}".encode(),
-            trustee,
-            publics,
-            challenge,
-            responses,
-        )
-        message = f"the {label} proof does not show knowledge of every secret"
-        findings.check("2.C", challenge == expected, place, message, culprit)
-
-    # --- shares ----------------------------------------------------------------------
-
-    def encrypted_shares(self, statement: pb.EncryptedShares, reader: Reader) -> None:
-        """Check that there is a share for every other trustee, with its proof."""
-        recipients = [share.recipient for share in statement.shares]
-        others = min(self._election.trustees, len(recipients) + 2)
-        expected = [i for i in range(1, others + 1) if i != statement.trustee]
-        message = "there is not one share for each other trustee, ascending"
-        self._findings.check(
-            "R.share-recipients", recipients == expected, reader.place, message, reader.culprit
-        )
-        for share in statement.shares[: self._election.trustees + SPARE]:
-            self._share(statement.trustee, share, reader)
-
-    def _share(self, sender: int, share: pb.EncryptedShare, reader: Reader) -> None:
-        what = f"the share for trustee {share.recipient}"
-        c0 = reader.element(share.c0, f"C_0 of {what}")
-        c1 = reader.fixed(share.c1, 64, f"C_1 of {what}")
-        challenge = reader.ranged_scalar(share.c2.challenge, f"c of {what}")
-        response = reader.ranged_scalar(share.c2.response, f"v of {what}")
-        if c1 is None or challenge is None or response is None:
-            return
-        holds = self._group.is_member(c0) and knows_share_nonce(
-            self._group,
-            self._election.parameter_hash,
-            sender,
-            share.recipient,
-            c0,
-            c1,
-            challenge,
-            response,
-        )
-        message = f"the proof of {what} is wrong, or its C_0 is not in the group"
-        self._findings.check("R.share-proof", holds, reader.place, message, reader.culprit)
+    def check_commitment(self, statement: pb.TrusteeKeys, reader: Reader) -> None:
+        """Check that keys are those the trustee committed to (R.key-commitment)."""
+        committed = self._commitments.get(statement.trustee)
+        if committed is not None:
+            holds = committed == key_commitment(self._election.base_hash, statement)
+            message = "the keys are not those that the trustee committed to"
+            reader.findings.check("R.key-commitment", holds, reader.place, message, reader.culprit)
 
     # --- confirmations -----------------------------------------------------------------
 
@@ -279,13 +194,18 @@ class Ceremony:
         vote, data = self.product("vote", 0), self.product("data", 0)
         return JointKeys(vote, data, self._hash(vote, data))
 
-    # --- for the decryption ----------------------------------------------------------------
+    # --- shares of the secret ---------------------------------------------------------------
 
     def share_key(self, trustee: int) -> mpz:
         """Return g^P(i), the public counterpart of a trustee's share z_i (in eq. 94)."""
+        most = max((len(key.vote) for key in self.keys.values()), default=0)
+        return self.evaluate([self.product("vote", m) for m in range(most)], trustee)
+
+    def evaluate(self, commitments: Sequence[mpz], trustee: int) -> mpz:
+        """Return g to the value at a trustee of the polynomial that is committed to (14)."""
         group = self._group
         result = mpz(1)
-        for m in range(max((len(key.vote) for key in self.keys.values()), default=0)):
+        for m, commitment in enumerate(commitments):
             power = pow(trustee, m, int(group.q))
-            result = result * group.power(self.product("vote", m), power) % group.p
+            result = result * group.power(commitment, power) % group.p
         return result

@@ -3,36 +3,20 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
 
 from gmpy2 import mpz
 
-from verifier.ceremony import JointKeys
 from verifier.election import Election
 from verifier.findings import Findings, Place
-from verifier.group import FixedBase
 from verifier.manifest import Cell, Contest
-from verifier.proofs import Decrypted, is_decryption
+from verifier.options import Decryptions, Option, read_option
 from verifier.schema import pb
-from verifier.tally import EncryptedCell, Tallies, usable
+from verifier.small_units import TallySet
+from verifier.tally import EncryptedCell, Tallies
 from verifier.wire import SPARE, Reader
 
 _SERVER = "server"
 _ADMINISTRATOR = "administrator"
-
-
-@dataclass(slots=True)
-class Option:
-    """One decrypted option: t, T, c and v, and whether V10 holds for it."""
-
-    place: Place
-    count: int
-    value: mpz | None
-    challenge: mpz | None
-    response: mpz | None
-    proven: bool = False
-    counted: bool = False
-    """Whether 10.C holds."""
 
 
 class Counting:
@@ -41,15 +25,12 @@ class Counting:
     def __init__(self, election: Election, tallies: Tallies, findings: Findings) -> None:
         """Take the encrypted tallies; statements come through the methods below."""
         assert election.manifest is not None, "without a manifest there is nothing to count"
-        self._election = election
         self._manifest = election.manifest
-        self._group = election.group
         self._tallies = tallies
         self._findings = findings
-        self._expected = tallies.cells_in_order
         self._last = -1
-        self.decrypted: dict[Cell, dict[int, Option]] = {}
-        """By cell: the options, by position from 0."""
+        self.decrypted: dict[TallySet, dict[int, Option]] = {}
+        """By units and contest: the options, by position from 0."""
         self.result: tuple[pb.Result, Reader] | None = None
 
     def ciphertexts(self) -> list[tuple[EncryptedCell, int]]:
@@ -58,52 +39,63 @@ class Counting:
 
     # --- V11 -------------------------------------------------------------------------
 
-    def decrypted_tally(self, statement: pb.DecryptedTally, reader: Reader) -> bool:
-        """Check one tally's labels and keep its options; return whether all are there."""
-        cell = self._cell(statement, reader)
-        if cell is not None:
-            self._options(statement, self._tallies.expected[cell], cell, reader)
-            expected = self._tallies.ballots(cell)
-            message = f"{expected} cast ballots belong in it, not {statement.ballots}"
-            holds = statement.ballots == expected
-            self._findings.check("R.tally-cells", holds, reader.place, message, reader.culprit)
-        return len(self.decrypted) == len(self._expected)
+    def complete(self) -> bool:
+        """Whether everything that is to be decrypted is there."""
+        if self._tallies.cells and not self.decrypted:
+            return False
+        return len(self.decrypted) == len(self._tallies.wanted.order)
 
-    def _cell(self, statement: pb.DecryptedTally, reader: Reader) -> Cell | None:
-        """Find the cell that is meant; unknown labels stand for the next cell."""
+    def decrypted_tally(self, statement: pb.DecryptedTally, reader: Reader) -> None:
+        """Check one tally's labels and keep its options."""
+        key = self._meant(statement, reader)
+        if key is not None:
+            self._options(statement, self._tallies.wanted.sets[key], key, reader)
+            problem = self._tallies.miscounted(key, statement.ballots)
+            self._findings.check(
+                "R.tally-cells", not problem, reader.place, problem, reader.culprit
+            )
+
+    def _meant(self, statement: pb.DecryptedTally, reader: Reader) -> TallySet | None:
+        """Find the set that is meant; unknown labels stand for the next one."""
         findings, place, culprit = self._findings, reader.place, reader.culprit
+        wanted = self._tallies.wanted
         known = self._manifest.contest(statement.contest) is not None
         message = "the manifest has no such contest"
         findings.check("11.A", known, place, message, culprit)
-        cell = (statement.unit, statement.contest)
-        if known and (cell not in self._tallies.expected or cell in self.decrypted):
-            message = "there is nothing to tally there, or it has been decrypted before"
-            findings.failed("R.tally-cells", place, message, culprit)
-        if cell not in self._tallies.expected:
-            cell = self._following(cell)
-        if cell in self.decrypted or cell not in self._tallies.expected:
+        key = (tuple(statement.units), statement.contest)
+        if known and (key not in wanted.sets or key in self.decrypted):
+            message = "there is nothing to decrypt there, or it has been decrypted before"
+            findings.failed(self._check_of(key), place, message, culprit)
+        if key not in wanted.sets:
+            key = self._following(key)
+        if key in self.decrypted or key not in wanted.sets:
             return None
-        position = self._tallies.position[cell]
+        position = wanted.position[key]
         if position < self._last:
             message = "the tally does not stand in the order of the encrypted ones"
             findings.failed("R.order", place, message, culprit)
         self._last = max(self._last, position)
-        return cell
+        return key
 
-    def _following(self, cell: Cell) -> Cell:
-        """Return the next cell if it shares the unit or the contest of an unknown one."""
-        position = self._last + 1
-        if position < len(self._expected):
-            following = self._expected[position]
-            if following[0] == cell[0] or following[1] == cell[1]:
+    def _check_of(self, key: TallySet) -> str:
+        """Return the check that a decryption of units that are not counted together fails."""
+        small = self._manifest.privacy_floor and key not in self._tallies.wanted.sets
+        return "R.small-units" if small and self._tallies.is_set(key) else "R.tally-cells"
+
+    def _following(self, key: TallySet) -> TallySet:
+        """Return the next set if it shares the units or the contest of an unknown one."""
+        order, position = self._tallies.wanted.order, self._last + 1
+        if position < len(order):
+            following = order[position]
+            if following[0] == key[0] or following[1] == key[1]:
                 return following
-        return cell
+        return key
 
     def _options(
         self,
         statement: pb.DecryptedTally,
         contest: Contest,
-        cell: Cell,
+        key: TallySet,
         reader: Reader,
     ) -> None:
         findings, culprit = self._findings, reader.culprit
@@ -126,103 +118,59 @@ class Counting:
                 message = "the options do not stand in the manifest's order"
                 findings.failed("R.order", place, message, culprit)
             last = max(last, position)
-            found[position] = Option(
-                place,
-                option.count,
-                reader.ranged_element(option.value, "T", place),
-                reader.ranged_scalar(option.challenge, "c", place),
-                reader.scalar(option.response, "v", place),
-            )
+            found[position] = read_option(option, reader, place)
         labels = {option.option for option in published}
         for label in contest.options:
             place = reader.place.at(option=label)
             message = "the tally leaves out an option of the manifest"
             findings.check("11.C", label in labels, place, message, culprit)
-        self.decrypted[cell] = found
+        self.decrypted[key] = found
 
     def contests_present(self, submitted_in: Counter[Cell], complete: bool) -> None:
-        """Check 11.D, and that no other cell lacks its decrypted tally."""
-        for unit, label in self._expected:
-            place = Place(unit=unit, contest=label)
-            message = "the contest is not in the decrypted tallies of the unit"
-            present = (unit, label) in self.decrypted
+        """Check 11.D, and that no other set lacks its decrypted tally."""
+        for key in self._tallies.wanted.order:
+            place = Place(units=key[0], contest=key[1])
+            message = "the contest is not in the decrypted tallies of the units"
+            present = key in self.decrypted
             if not present and not complete:
                 continue
-            if submitted_in[unit, label]:
+            if any(submitted_in[unit, key[1]] for unit in key[0]):
                 self._findings.check("11.D", present, place, message, _SERVER)
             elif not present:
                 self._findings.failed("R.tally-cells", place, message, _SERVER)
 
     # --- V10 ---------------------------------------------------------------------------
 
-    def check(self, keys: JointKeys, table: FixedBase) -> None:
+    def check(self, decryptions: Decryptions) -> None:
         """Check 10.A, 10.B and 10.C of every option."""
-        for name, options in self.decrypted.items():
-            cell = self._tallies.cells.get(name)
+        for key, options in self.decrypted.items():
+            cell = self._tallies.cells.get(key)
             for position, option in options.items():
                 if cell is not None:
-                    self._decryption(cell, position, option, keys, table)
-                self._count(option, keys)
-
-    def _decryption(
-        self,
-        cell: EncryptedCell,
-        position: int,
-        option: Option,
-        keys: JointKeys,
-        table: FixedBase,
-    ) -> None:
-        if option.response is None or option.value is None or option.challenge is None:
-            return
-        inside = 0 <= option.response < self._group.q
-        if not self._findings.check("10.A", inside, option.place, "v is not below q", _SERVER):
-            return
-        for ciphertext in candidates(cell, position):
-            if not usable(self._group, ciphertext):
-                continue
-            claim = Decrypted(
-                cell.contest.index,
-                position + 1,
-                *ciphertext,
-                option.value,
-                option.challenge,
-                option.response,
-            )
-            option.proven = is_decryption(self._group, table, keys.extended_hash, claim)
-            if option.proven:
-                break
-        message = "the proof that (A, B) decrypts to T is wrong"
-        self._findings.check("10.B", option.proven, option.place, message, _SERVER)
-
-    def _count(self, option: Option, keys: JointKeys) -> None:
-        if option.value is None:
-            return
-        # t may have more bits than the exponents of the table.
-        power = self._group.power(keys.vote, option.count)
-        option.counted = option.value == power
-        message = f"T is not K^{option.count}"
-        self._findings.check("10.C", option.counted, option.place, message, _SERVER)
+                    indices = (cell.contest.index, position + 1)
+                    decryptions.proof(option, indices, candidates(cell, position))
+                decryptions.count(option)
 
     # --- the result ----------------------------------------------------------------------
 
-    def totals(self) -> list[tuple[Contest, int, list[int | None]]]:
+    def totals(self) -> list[tuple[Contest, int, list[int | None] | None]]:
         """Sum the decrypted tallies: (contest, cast ballots, count of each option).
 
-        A count is None where a tally is missing or its count has been refuted.
+        A count is None where a tally is missing or its count has been refuted. There are
+        no counts at all of a contest that is below the privacy floor.
         """
-        sums: dict[str, list[int | None]] = {
-            contest.label: [0] * len(contest.options) for contest in self._manifest.contests
-        }
-        ballots: Counter[str] = Counter()
-        for cell in self._expected:
-            row = sums[cell[1]]
-            ballots[cell[1]] += self._tallies.ballots(cell)
+        sums: dict[str, list[int | None]] = {}
+        if not self._manifest.privacy_floor:
+            sums = {c.label: [0] * len(c.options) for c in self._manifest.contests}
+        for key, contest in self._tallies.wanted.sets.items():
+            row = sums.setdefault(key[1], [0] * len(contest.options))
             for i, total in enumerate(row):
-                option = self.decrypted.get(cell, {}).get(i)
+                option = self.decrypted.get(key, {}).get(i)
                 known = option is not None and option.counted and total is not None
                 row[i] = (total or 0) + option.count if known and option else None
+        ballots = self._tallies.ballots_by_contest()
         return [
-            (contest, ballots[contest.label], sums[contest.label])
+            (contest, ballots[contest.label], sums.get(contest.label))
             for contest in self._manifest.contests
         ]
 
@@ -243,13 +191,15 @@ class Counting:
             here = place.at(contest=contest.label)
             options = [option.option for option in published.options]
             problem = ""
-            if options != list(contest.options):
+            if options != (list(contest.options) if sums is not None else []):
                 problem = "its options are not the manifest's, in order"
+                if sums is None:
+                    problem = "it has options, but is below the privacy floor"
             elif published.ballots != ballots:
                 problem = f"{ballots} cast ballots hold it, not {published.ballots}"
             elif any(
                 total is not None and option.count != total
-                for option, total in zip(published.options, sums, strict=True)
+                for option, total in zip(published.options, sums or (), strict=True)
             ):
                 problem = "its counts are not the sums of the decrypted tallies"
             findings.check("R.result", not problem, here, problem, _ADMINISTRATOR)

@@ -10,6 +10,10 @@ MAX_FAILURES = 1000
 
 _CLIP = 200
 """Characters that are kept of what a record says."""
+_FEW = 8
+"""Units that are kept of a set of them."""
+
+Part = str | int | tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,15 +26,16 @@ class Place:
     device: str | None = None
     ballot: str | None = None
     """Confirmation code, hexadecimal."""
-    unit: str | None = None
+    units: tuple[str, ...] | None = None
+    """The units that are counted together."""
     contest: str | None = None
     option: str | None = None
 
-    def at(self, **changes: str | int | None) -> Place:
+    def at(self, **changes: Part | None) -> Place:
         """Return the same place, said more exactly."""
         return replace(self, **changes)  # type: ignore[arg-type]
 
-    def items(self) -> Iterator[tuple[str, str | int]]:
+    def items(self) -> Iterator[tuple[str, Part]]:
         """Yield the parts that are set, in reading order."""
         for field in fields(self):
             value = getattr(self, field.name)
@@ -42,10 +47,21 @@ class Place:
         return ", ".join(f"{name} {_short(value)}" for name, value in self.items())
 
 
-def _short(value: str | int) -> str:
+def _short(value: Part) -> str:
+    if isinstance(value, tuple):
+        return ", ".join(_short(item) for item in value)
     text = str(value)
     text = text if text.isprintable() else ascii(text)[1:-1]
     return text if len(text) <= 60 else f"{text[:16]}..."
+
+
+def _clipped(value: Part) -> Part:
+    if isinstance(value, int):
+        return value
+    if isinstance(value, str):
+        return value[:_CLIP]
+    more = ("...",) if len(value) > _FEW else ()
+    return (*(item[:_CLIP] for item in value[:_FEW]), *more)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +103,7 @@ class Findings:
         self._count(check).failed += 1
         if len(self.failures) < self._limit:
             # Labels come from the record: a megabyte of one must not be kept a thousand times.
-            clipped = place.at(**{n: v[:_CLIP] for n, v in place.items() if isinstance(v, str)})
+            clipped = place.at(**{name: _clipped(value) for name, value in place.items()})
             self.failures.append(Failure(check, clipped, message[: 2 * _CLIP], culprit[:_CLIP]))
 
     def check(

@@ -183,6 +183,10 @@ class Log:
                 self._check_tile(level, number, hashes)
         return self._frontier.size, self._frontier.root()
 
+    def root(self) -> bytes:
+        """Return the root of the tree as it is now, with what was committed last as its last."""
+        return self._frontier.root()
+
     # --- reading again -------------------------------------------------------------
 
     @property

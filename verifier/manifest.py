@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from verifier.manifest_rules import Rules, ShapeError, load_json
+from verifier.manifest_rules import MAX_FLOOR, Rules, ShapeError, load_json
 
 FORMAT = "sailau-manifest/1"
 MAX_CELLS = 1 << 20
@@ -57,14 +57,21 @@ class Manifest:
     """By label: the contests of the style in manifest order."""
     units: dict[str, tuple[str, ...]]
     """By label: the styles a unit takes; none for a unit with children."""
+    parents: dict[str, str]
+    """By label: the unit that a unit belongs to; missing if it belongs to none."""
     devices: dict[str, Device]
+    privacy_floor: int = 0
+    """The least number of cast ballots in what is decrypted; 0 if there is no such rule."""
 
     def contest(self, label: str) -> Contest | None:
         """Find a contest by label."""
         return next((contest for contest in self.contests if contest.label == label), None)
 
     def cells(self) -> dict[Cell, Contest]:
-        """Return what is tallied: every unit with every contest on one of its styles."""
+        """Return what there is to tally: every unit with every contest on one of its styles.
+
+        `small_units` says which units are then counted together.
+        """
         cells: dict[Cell, Contest] = {}
         for unit, styles in self.units.items():
             contests = {c.index: c for style in styles for c in self.styles.get(style, ())}
@@ -138,7 +145,8 @@ def _styles(
 
 def _units(
     rules: Rules, value: Any, styles: dict[str, tuple[Contest, ...]], languages: list[str]
-) -> dict[str, tuple[str, ...]]:
+) -> tuple[dict[str, tuple[str, ...]], dict[str, str]]:
+    """Return the units' styles and their parents."""
     units: dict[str, tuple[str, ...]] = {}
     parents: dict[str, str] = {}
     labels = []
@@ -158,7 +166,7 @@ def _units(
         units[label] = tuple(named)
     rules.unique(labels, "units")
     _tree(rules, units, parents)
-    return units
+    return units, parents
 
 
 def _tree(rules: Rules, units: dict[str, tuple[str, ...]], parents: dict[str, str]) -> None:
@@ -203,6 +211,12 @@ def _devices(rules: Rules, value: Any, units: dict[str, tuple[str, ...]]) -> dic
     return devices
 
 
+def _privacy_floor(rules: Rules, top: dict[str, Any]) -> int:
+    if "privacy_floor" not in top:
+        return 0
+    return rules.limit(top["privacy_floor"], "privacy_floor", MAX_FLOOR)
+
+
 _MEMBERS = (
     "format",
     "label",
@@ -218,7 +232,7 @@ _MEMBERS = (
 
 
 def _build(rules: Rules, data: bytes) -> Manifest:
-    top = rules.members(load_json(data), "manifest", _MEMBERS)
+    top = rules.members(load_json(data), "manifest", _MEMBERS, ("privacy_floor",))
     rules.require(top["format"] == FORMAT, "format", f"not {FORMAT!r}")
     languages = rules.labels(top["languages"], "languages")
     for language in languages:
@@ -232,7 +246,7 @@ def _build(rules: Rules, data: bytes) -> Manifest:
     )
     rules.unique([contest.label for contest in contests], "contests")
     styles = _styles(rules, top["ballot_styles"], contests, languages)
-    units = _units(rules, top["units"], styles, languages)
+    units, parents = _units(rules, top["units"], styles, languages)
     manifest = Manifest(
         label=rules.label(top["label"], "label"),
         name=name,
@@ -240,7 +254,9 @@ def _build(rules: Rules, data: bytes) -> Manifest:
         contests=contests,
         styles=styles,
         units=units,
+        parents=parents,
         devices=_devices(rules, top["devices"], units),
+        privacy_floor=_privacy_floor(rules, top),
     )
     manifest.cells()
     return manifest

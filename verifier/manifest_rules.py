@@ -11,6 +11,7 @@ from typing import Any
 
 MAX_BYTES = 15 << 20
 MAX_LIMIT = 1000
+MAX_FLOOR = 1_000_000
 
 
 class ShapeError(Exception):
@@ -33,15 +34,18 @@ class Rules:
         if not holds:
             self.broken(path, problem)
 
-    def members(self, value: Any, path: str, names: tuple[str, ...]) -> dict[str, Any]:
-        """Return an object that has exactly these members."""
+    def members(
+        self, value: Any, path: str, names: tuple[str, ...], optional: tuple[str, ...] = ()
+    ) -> dict[str, Any]:
+        """Return an object that has exactly these members, and perhaps the optional ones."""
         if not isinstance(value, dict):
             raise ShapeError(f"{path}: not an object")
         for name in names:
             if name not in value:
                 raise ShapeError(f"{path}: the member {name!r} is missing")
         for name in value:
-            self.require(name in names, path, f"the member {name[:100]!r} is unknown")
+            known = name in names or name in optional
+            self.require(known, path, f"the member {name[:100]!r} is unknown")
         return value
 
     def items(self, value: Any, path: str) -> list[Any]:
@@ -78,12 +82,12 @@ class Rules:
         """Require that no label stands twice."""
         self.require(len(set(labels)) == len(labels), path, "a label stands twice")
 
-    def limit(self, value: Any, path: str) -> int:
-        """Return a limit, 1 to 1,000, without fraction or exponent."""
+    def limit(self, value: Any, path: str, most: int = MAX_LIMIT) -> int:
+        """Return a limit, 1 to `most`, without fraction or exponent."""
         if not isinstance(value, int) or isinstance(value, bool):
             raise ShapeError(f"{path}: not a whole number")
-        if not 1 <= value <= MAX_LIMIT:
-            raise ShapeError(f"{path}: not between 1 and {MAX_LIMIT}")
+        if not 1 <= value <= most:
+            raise ShapeError(f"{path}: not between 1 and {most}")
         return value
 
 

@@ -6,7 +6,7 @@ import hashlib
 
 from verifier.findings import Findings
 from verifier.order import Phase
-from verifier.report import Counts, Header, Report, Total
+from verifier.report import Counts, Drill, Header, Report, Total
 from verifier.survey import Survey
 
 
@@ -27,6 +27,8 @@ def make_report(
         failures_total=findings.total_failed,
         counts=_counts(survey, size),
         totals=_totals(survey),
+        misconduct=survey.preparation.conduct.all() if survey.preparation else (),
+        drills=_drills(survey),
     )
 
 
@@ -66,6 +68,18 @@ def _totals(survey: Survey) -> tuple[Total, ...]:
     if books is None or survey.order.phase < Phase.COUNTED:
         return ()
     return tuple(
-        Total(contest.label, ballots, tuple(zip(contest.options, sums, strict=True)))
+        Total(
+            contest.label,
+            ballots,
+            () if sums is None else tuple(zip(contest.options, sums, strict=True)),
+        )
         for contest, ballots, sums in books.counting.totals()
+    )
+
+
+def _drills(survey: Survey) -> tuple[Drill, ...]:
+    drills = survey.preparation.drills if survey.preparation else []
+    return tuple(
+        Drill(session.number, session.trustees, tuple(sorted(session.answered)))
+        for session in drills
     )

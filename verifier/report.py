@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from verifier.catalogue import CHECKS
+from verifier.conduct import Misconduct
 from verifier.findings import Count, Failure
 
 FORMAT = "sailau-verification/1"
@@ -30,11 +31,24 @@ class Counts:
 
 @dataclass(frozen=True, slots=True)
 class Total:
-    """The sums of one contest's decrypted tallies; a count is None where it is refuted."""
+    """The sums of one contest's decrypted tallies; a count is None where it is refuted.
+
+    Without options if the contest is not decrypted: it is below the privacy floor.
+    """
 
     contest: str
     ballots: int
     options: tuple[tuple[str, int | None], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Drill:
+    """A drill: its session, the trustees that were asked, and those that answered."""
+
+    session: int
+    trustees: tuple[int, ...]
+    answered: tuple[int, ...]
+    """Who has answered all three rounds, with proofs that hold."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +79,9 @@ class Report:
     counts: Counts
     totals: tuple[Total, ...]
     """Empty unless everything that is tallied has been decrypted."""
+    misconduct: tuple[Misconduct, ...] = ()
+    """What trustees are proved to have done, in the order of the record."""
+    drills: tuple[Drill, ...] = ()
 
     def failed_ids(self) -> tuple[str, ...]:
         """Return the ids of the checks that failed, in the order of the catalogue."""
@@ -108,6 +125,23 @@ class Report:
                 for failure in self.failures
             ],
             "failures_total": self.failures_total,
+            "misconduct": [
+                {
+                    "trustee": act.trustee,
+                    "check": act.check,
+                    "artifact": act.artifact,
+                    "message": act.message,
+                }
+                for act in self.misconduct
+            ],
+            "drills": [
+                {
+                    "session": drill.session,
+                    "trustees": list(drill.trustees),
+                    "answered": list(drill.answered),
+                }
+                for drill in self.drills
+            ],
             "counts": {
                 "artifacts": self.counts.artifacts,
                 "ballots": {

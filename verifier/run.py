@@ -15,8 +15,7 @@ from pathlib import Path
 from verifier.archive import Archive, FileDamaged, FileMissing, open_archive, read_file
 from verifier.ballot_proofs import Factors, Work, multiply
 from verifier.ballots import CAST
-from verifier.challenged import Openings
-from verifier.decryption import Decryption
+from verifier.count import Count
 from verifier.election import without_file
 from verifier.findings import Findings, Place
 from verifier.log import Changed, Log
@@ -32,11 +31,7 @@ from verifier.order import AWAITED, Phase
 from verifier.outcome import make_report
 from verifier.parameters import BY_NAME
 from verifier.report import Report
-from verifier.schema import pb
-from verifier.shares import Shares
-from verifier.signers import speaker
 from verifier.survey import Books, Survey
-from verifier.wire import Reader, kind_of, parse_artifact
 from verifier.workers import BATCH, check_ballots
 
 Progress = Callable[[str, int, int], None]
@@ -46,9 +41,10 @@ _ALWAYS = (
     *("R.checkpoint", "R.tile", "R.entry", "R.signature"),
     *("1.A", "1.B", "1.C", "1.D", "1.E", "1.F", "2.A", "2.B", "2.C", "3.A", "3.B", "4.A"),
     *("R.manifest", "R.role-keys", "R.trustee-keys", "R.confirmation", "R.joint-keys"),
-    *("R.polls-close", "9.A", "9.B"),
+    *("R.transcript", "R.key-commitment", "R.polls-close"),
 )
-_AT_THE_END = ("10.A", "10.B", "10.C", "11.A", "11.B", "11.C", "R.session", "R.result")
+_TALLIED = ("9.A", "9.B")
+_DECRYPTED = ("10.A", "10.B", "10.C", "11.A", "11.B", "11.C", "R.session")
 
 
 class Verification:
@@ -88,6 +84,7 @@ class Verification:
         for item in self.log.survey():
             self.survey.take(item)
             self._progress("reading the log", item.number + 1, total)
+        self.survey.end_drill()
         size, self._root = self.log.finish()
         if self._checkpoint is not None:
             self._check_checkpoint(self._checkpoint, size)
@@ -164,76 +161,50 @@ class Verification:
         phase = self.survey.order.phase
         if phase < Phase.CLOSED or (phase == Phase.CLOSED and not books.tallies.cells):
             return
-        table = books.election.group.table(books.keys.vote)
         books.tallies.check(factors, phase > Phase.CLOSED)
-        books.counting.check(books.keys, table)
-        challenges = books.ballots.challenges
-        openings = Openings(
-            books.election, books.keys, table, challenges, self.log.at, self.findings
-        )
-        self._read_count(books, openings)
-        complete = phase >= Phase.COUNTED
-        books.counting.contests_present(books.ballots.submitted_in, complete)
-        if complete:
-            openings.missing()
-        books.counting.check_result()
-
-    def _read_count(self, books: Books, openings: Openings) -> None:
-        """Read what follows the close again: sessions, and openings of challenged ballots."""
-        shares = Shares(books.election, books.keys, books.ceremony, books.counting)
-        decryption = Decryption(
-            books.election, shares, self.survey.last_session, self.log.at, self.findings
-        )
+        count = Count(self.survey, books, self.log.at, self.findings)
         start = self.survey.first_after_close
         for item in self.log.again(start, self.log.size):
-            artifact, _ = parse_artifact(item.data)
-            if artifact is not None and item.number not in self.survey.ignored:
-                place, culprit = speaker(item.number, artifact)
-                reader = Reader(books.election.group, self.findings, place, culprit)
-                _count_statement(artifact, reader, decryption, openings)
+            count.take(item)
             self._progress("checking the count", item.number - start + 1, self.log.size - start)
-        decryption.end()
-        decryption.combination()
+        count.finish(phase >= Phase.COUNTED)
 
     # --- the end -----------------------------------------------------------------------------
 
     def check_end(self) -> None:
         """Check that the record goes as far as it must, and that there was something in it."""
         phase = self.survey.order.phase
-        needed = Phase.TALLIED if self._until == "close" else Phase.COMPLETE
         if not self.log.cut and self.survey.readable and self.survey.election is not None:
-            message = f"the record ends while it waits for {AWAITED[phase]}"
-            self.findings.check("R.complete", phase >= needed, Place(), message, "publisher")
+            self._complete(phase)
         if phase > Phase.OPEN and not self.findings.has_failed("R.after-close"):
             # Everything after the close has been looked at; nothing of the polls is there.
             self.findings.passed("R.after-close")
-        required = _ALWAYS if self._until == "close" else _ALWAYS + _AT_THE_END
-        made = all(check in self.findings.counts for check in required)
+        made = all(check in self.findings.counts for check in self._required())
         already = self.findings.total_failed > 0 and self.survey.election is not None
         message = "there was nothing to check"
         self.findings.check("R.nothing", made or already, Place(), message, "publisher")
 
+    def _complete(self, phase: Phase) -> None:
+        needed = Phase.TALLIED if self._until == "close" else Phase.COMPLETE
+        message, culprit = f"the record ends while it waits for {AWAITED[phase]}", "publisher"
+        if self.survey.preparation is not None and self.survey.preparation.ended is not None:
+            message, culprit = self.survey.preparation.ended
+        self.findings.check("R.complete", phase >= needed, Place(), message, culprit)
+
+    def _required(self) -> tuple[str, ...]:
+        """Return the checks that a record cannot do without."""
+        required: tuple[str, ...] = _ALWAYS
+        books = self.survey.books
+        # Where every contest is below the privacy floor nothing is tallied.
+        if books is None or books.tallies.wanted.order:
+            required += _TALLIED
+            if self._until != "close":
+                required += _DECRYPTED
+        return required if self._until == "close" else (*required, "R.result")
+
     def report(self) -> Report:
         """Put everything together."""
         return make_report(self.findings, self.survey, self.log.size, self._root, self._until)
-
-
-def _count_statement(
-    artifact: pb.Artifact, reader: Reader, decryption: Decryption, openings: Openings
-) -> None:
-    kind = kind_of(artifact)
-    if kind == "decryption_session":
-        decryption.session(artifact.decryption_session, reader)
-    elif kind == "decryption_commitments":
-        decryption.commitments(artifact.decryption_commitments, reader)
-    elif kind == "decryption_shares":
-        decryption.shares(artifact.decryption_shares, reader)
-    elif kind == "decryption_responses":
-        decryption.responses(artifact.decryption_responses, reader)
-    elif kind == "decrypted_tally":
-        decryption.decrypted_tally(reader)
-    elif kind == "challenged_ballot_decryption":
-        openings.opening(artifact.challenged_ballot_decryption, reader)
 
 
 def _silent(stage: str, done: int, total: int) -> None:

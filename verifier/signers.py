@@ -8,16 +8,40 @@ from verifier.hashing import HASH_WIDTH
 from verifier.schema import pb
 from verifier.wire import kind_of
 
-ADMINISTRATOR = frozenset({"election", "opening", "device_missing", "polls_close", "result"})
+ADMINISTRATOR = frozenset(
+    {
+        "election",
+        "ceremony_abandoned",
+        "opening",
+        "device_missing",
+        "polls_close",
+        "result",
+    }
+)
 SERVER = frozenset(
     {
+        "accusation",
         "encrypted_tally",
         "decryption_session",
         "decrypted_tally",
         "challenged_ballot_decryption",
+        "decrypted_ballot",
     }
 )
 DEVICE = frozenset({"device", "ballot", "cast", "challenge", "device_close"})
+TRUSTEE = frozenset(
+    {
+        "key_commitment",
+        "trustee_keys",
+        "encrypted_shares",
+        "share_complaint",
+        "share_answer",
+        "key_confirmation",
+        "decryption_commitments",
+        "decryption_shares",
+        "decryption_responses",
+    }
+)
 
 
 def speaker(number: int, artifact: pb.Artifact | None) -> tuple[Place, str]:
@@ -35,7 +59,9 @@ def speaker(number: int, artifact: pb.Artifact | None) -> tuple[Place, str]:
         return place.at(device=statement.device), f"device {statement.device}"
     if kind in SERVER:
         if kind in ("encrypted_tally", "decrypted_tally"):
-            place = place.at(unit=statement.unit, contest=statement.contest)
+            place = place.at(units=tuple(statement.units), contest=statement.contest)
+        elif kind == "accusation":
+            place = place.at(trustee=statement.trustee)
         return place, "server"
     return place.at(trustee=statement.trustee), f"trustee {statement.trustee}"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from verifier.ballots import CAST, CHALLENGED, Ballots
-from verifier.ceremony import Ceremony, JointKeys
+from verifier.ceremony import JointKeys
 from verifier.counting import Counting
 from verifier.devices import Devices
 from verifier.election import Election, check_signature, read_election, settle
@@ -13,11 +13,14 @@ from verifier.findings import Findings, Place
 from verifier.frames import Item
 from verifier.hashing import device_information_hash
 from verifier.log import Log
-from verifier.order import PHASE_OF, Order, Phase, Trustees
+from verifier.order import PHASES, Order, Phase
 from verifier.parameters import Parameters
+from verifier.preparation import Preparation
 from verifier.schema import pb
+from verifier.sessions import TALLY
 from verifier.signers import signing_key, speaker
 from verifier.tally import Tallies
+from verifier.transcripts import Transcripts
 from verifier.wire import Reader, kind_number, kind_of, parse_artifact
 
 
@@ -26,7 +29,6 @@ class Books:
     """What is followed from the opening of the polls on."""
 
     election: Election
-    ceremony: Ceremony
     keys: JointKeys
     devices: Devices
     ballots: Ballots
@@ -34,49 +36,21 @@ class Books:
     counting: Counting
 
 
-class Preparation:
-    """What is followed from artifact 0 to the opening of the polls."""
-
-    def __init__(self, election: Election, order: Order, findings: Findings) -> None:
-        """Begin the key ceremony of an election."""
-        self.election = election
-        self.ceremony = Ceremony(election, findings)
-        self._trustees = Trustees(order, findings, election.trustees)
-        self._order = order
-        self._findings = findings
-        self._keys: JointKeys | None = None
-
-    def take(self, artifact: pb.Artifact, kind: str, reader: Reader) -> None:
-        """Check a statement of the ceremony, or the opening."""
-        if kind == "opening":
-            self._keys = self.ceremony.opening(artifact.opening, reader)
-            self._order.end(Phase.READY)
-            return
-        trustee = reader.place.trustee or 0
-        if not self._trustees.enter(kind, trustee, reader.place, reader.culprit):
-            return
-        if kind == "trustee_keys":
-            self.ceremony.trustee_keys(artifact.trustee_keys, reader)
-        elif kind == "encrypted_shares":
-            self.ceremony.encrypted_shares(artifact.encrypted_shares, reader)
-        elif kind == "key_confirmation":
-            self.ceremony.key_confirmation(artifact.key_confirmation, reader)
-
-    def open_books(self, artifact: pb.Artifact) -> Books:
-        """Fix the keys, and start following devices and ballots with this artifact."""
-        keys = _settled(self._keys or self.ceremony.without_opening(), artifact.device)
-        extended = keys.extended_hash
-        ballots = Ballots(self.election, extended, self._findings)
-        tallies = Tallies(self.election, ballots.cast_in, self._findings)
-        return Books(
-            self.election,
-            self.ceremony,
-            keys,
-            Devices(self.election, extended, self._findings),
-            ballots,
-            tallies,
-            Counting(self.election, tallies, self._findings),
-        )
+def open_books(preparation: Preparation, artifact: pb.Artifact, findings: Findings) -> Books:
+    """Fix the keys, and start following devices and ballots with this artifact."""
+    election, ceremony = preparation.election, preparation.ceremony
+    keys = _settled(preparation.keys or ceremony.without_opening(), artifact.device)
+    extended = keys.extended_hash
+    ballots = Ballots(election, extended, findings)
+    tallies = Tallies(election, ballots.cast_in, findings)
+    return Books(
+        election,
+        keys,
+        Devices(election, extended, findings),
+        ballots,
+        tallies,
+        Counting(election, tallies, findings),
+    )
 
 
 def _settled(keys: JointKeys, device: pb.Device) -> JointKeys:
@@ -91,6 +65,15 @@ def _settled(keys: JointKeys, device: pb.Device) -> JointKeys:
     return keys
 
 
+_ROUNDS = {
+    "decryption_session",
+    "decryption_commitments",
+    "decryption_shares",
+    "decryption_responses",
+}
+"""What sessions are made of."""
+
+
 class Survey:
     """Reads the record once, in order, and keeps what the later readings need."""
 
@@ -99,14 +82,19 @@ class Survey:
         self._log = log
         self._findings = findings
         self._expected = expected
-        self._preparation: Preparation | None = None
+        self._transcripts = Transcripts()
         self._opened: set[bytes] = set()
+        self.preparation: Preparation | None = None
         self.order = Order(findings)
         self.books: Books | None = None
         self.first_after_close = 0
         """The number of the first artifact that is not of the polls or before."""
+        self.roots: dict[int, bytes] = {}
+        """By artifact, of those that sessions are made of: the log's root with it as its last."""
         self.last_session = 0
-        """The number of the artifact that begins the last decryption session."""
+        """The number of the artifact that begins the last session of the tallies."""
+        self.last_tally = 0
+        """The number of the last decrypted tally."""
         self.ignored: set[int] = set()
         """Statements, ballots apart, that later readings pass over: out of phase or repeated."""
         self.readable = True
@@ -115,7 +103,7 @@ class Survey:
     @property
     def election(self) -> Election | None:
         """The election, once artifact 0 has been read."""
-        return self._preparation.election if self._preparation else None
+        return self.preparation.election if self.preparation else None
 
     def take(self, item: Item) -> None:
         """Check one artifact as far as this reading goes."""
@@ -132,10 +120,10 @@ class Survey:
             message = f"artifact {earlier} is the same"
             self._findings.failed("R.duplicate", place, message, "server")
             self.ignored.add(item.number)
-        elif self._preparation is None:
+        elif self.preparation is None:
             self._first(artifact, kind, place)
         elif artifact is not None and kind is not None and self.readable:
-            preparation = self._settled(self._preparation, artifact, kind, place)
+            preparation = self._settled(self.preparation, artifact, kind, place)
             reader = Reader(preparation.election.group, self._findings, place, culprit)
             self._statement(artifact, kind, reader, preparation)
 
@@ -151,7 +139,13 @@ class Survey:
         reader = Reader(election.group, self._findings, place, "administrator")
         check_signature(election, artifact, election.administrator, reader)
         self.order.end(Phase.START)
-        self._preparation = Preparation(election, self.order, self._findings)
+        self._transcripts.follow(kind, self._log.root())
+        self.preparation = self._prepare(election)
+
+    def _prepare(self, election: Election) -> Preparation:
+        return Preparation(
+            election, self.order, self._transcripts, self.roots, self._log.at, self._findings
+        )
 
     def _settled(
         self, preparation: Preparation, artifact: pb.Artifact, kind: str, place: Place
@@ -160,9 +154,8 @@ class Survey:
         election = preparation.election
         key = signing_key(election, kind, place)
         if election.unsettled and key is not None:
-            election = settle(election, artifact, key)
-            self._preparation = Preparation(election, self.order, self._findings)
-            return self._preparation
+            self.preparation = self._prepare(settle(election, artifact, key))
+            return self.preparation
         return preparation
 
     def _statement(
@@ -173,21 +166,59 @@ class Survey:
         key = signing_key(election, kind, reader.place)
         if kind != "ballot" and key is not None:
             check_signature(election, artifact, key, reader)
+        if kind == "encrypted_tally":
+            self._reopen(artifact.encrypted_tally)
         late = not self.order.enter(kind, reader.place)
-        if late and kind != "ballot":
+        if late and (kind != "ballot" or self.order.phase < Phase.OPEN):
             self.ignored.add(number)
             return
-        if PHASE_OF[kind] < Phase.OPEN:
-            preparation.take(artifact, kind, reader)
-            return
-        if PHASE_OF[kind] > Phase.OPEN and not self.first_after_close:
-            self.first_after_close = number
-        if election.manifest is None:
+        if kind in _ROUNDS:
+            self.roots[number] = self._log.root()
+        first = PHASES[kind][0]
+        if kind == "accusation":
+            self._accusation(artifact.accusation, reader, preparation)
+        elif kind in _ROUNDS and self.order.phase < Phase.CLOSED:
+            self._drill(artifact, kind, reader, preparation)
+        elif first < Phase.OPEN and kind not in _ROUNDS:
+            preparation.take(artifact, kind, reader, self._log.root())
+        else:
+            self._voted(artifact, kind, reader, preparation, late)
+
+    def _accusation(
+        self, statement: pb.Accusation, reader: Reader, preparation: Preparation
+    ) -> None:
+        """Judge an accusation; one among the sessions of the tallies has to wait for them."""
+        if self.order.phase < Phase.TALLIED:
+            preparation.accusation(statement, reader, self.order.phase)
+            self.ignored.add(reader.place.artifact or 0)
+
+    def _drill(
+        self, artifact: pb.Artifact, kind: str, reader: Reader, preparation: Preparation
+    ) -> None:
+        if kind == "decryption_session":
+            keys = self.books.keys if self.books is not None else None
+            preparation.session(artifact.decryption_session, reader, keys)
+        else:
+            preparation.decryption.part(artifact, reader)
+
+    def _voted(
+        self,
+        artifact: pb.Artifact,
+        kind: str,
+        reader: Reader,
+        preparation: Preparation,
+        late: bool,
+    ) -> None:
+        """Take a statement of the polls or of the count."""
+        of_the_polls = PHASES[kind] == (Phase.OPEN,)
+        if not of_the_polls and not self.first_after_close:
+            self.first_after_close = reader.place.artifact or 0
+        if preparation.election.manifest is None:
             self.readable = False
             return
         if self.books is None:
-            self.books = preparation.open_books(artifact)
-        if PHASE_OF[kind] == Phase.OPEN:
+            self.books = open_books(preparation, artifact, self._findings)
+        if of_the_polls:
             self._polls(artifact, kind, reader, self.books, late)
         else:
             self._count(artifact, kind, reader, self.books)
@@ -209,22 +240,51 @@ class Survey:
             books.devices.missing(artifact.device_missing, reader)
         elif kind == "polls_close":
             books.ballots.polls_close(artifact.polls_close, books.devices, reader)
+            self.first_after_close = self.first_after_close or (reader.place.artifact or 0) + 1
+            self.end_drill()
             self.order.end(Phase.OPEN)
+            self._advance(books)
 
     def _count(self, artifact: pb.Artifact, kind: str, reader: Reader, books: Books) -> None:
+        number = reader.place.artifact or 0
+        self.end_drill()
         if kind == "encrypted_tally":
-            if books.tallies.encrypted_tally(artifact.encrypted_tally, reader):
-                self.order.end(Phase.CLOSED)
+            books.tallies.encrypted_tally(artifact.encrypted_tally, reader)
         elif kind == "decryption_session":
-            self.last_session = reader.place.artifact or 0
+            if artifact.decryption_session.purpose == TALLY:
+                self.last_session = number
         elif kind == "decrypted_tally":
+            self.last_tally = number
             books.counting.decrypted_tally(artifact.decrypted_tally, reader)
-        elif kind == "challenged_ballot_decryption":
-            code = artifact.challenged_ballot_decryption.confirmation_code
+        elif kind in ("challenged_ballot_decryption", "decrypted_ballot"):
+            code = getattr(artifact, kind).confirmation_code
             self._opened |= {code} & books.ballots.challenges.keys()
         elif kind == "result":
             books.counting.result = (artifact.result, reader)
             self.order.end(Phase.COUNTED)
-        all_decrypted = len(books.counting.decrypted) == len(books.tallies.expected)
-        if all_decrypted and len(self._opened) == len(books.ballots.challenges):
+        self._advance(books)
+
+    def end_drill(self) -> None:
+        """Close a drill that is on: the polls are closed, or the record ends."""
+        if self.preparation is not None:
+            self.preparation.end_drill()
+
+    def _advance(self, books: Books) -> None:
+        """Leave the phases after the close as soon as everything they wait for is there."""
+        if self.order.phase == Phase.CLOSED and books.tallies.complete():
+            self.order.end(Phase.CLOSED)
+        opened = len(self._opened) == len(books.ballots.challenges)
+        if self.order.phase == Phase.TALLIED and opened and books.counting.complete():
             self.order.end(Phase.TALLIED)
+
+    def _reopen(self, statement: pb.EncryptedTally) -> None:
+        """Take a tally beyond those of the rule as what it is, and not as one out of order."""
+        if (
+            self.books is not None
+            and self.order.phase in (Phase.TALLIED, Phase.COUNTED)
+            and not self.last_session
+            and not self.last_tally
+            and not self._opened
+            and self.books.tallies.late(statement)
+        ):
+            self.order.reopen()

@@ -57,10 +57,31 @@ def _counts(report: Report) -> Iterator[str]:
 def _totals(report: Report) -> Iterator[str]:
     for total in report.totals:
         yield f"{clean(total.contest)} ({total.ballots:,} ballots)"
+        if not total.options:
+            yield "  not decrypted: fewer ballots than the privacy floor"
+            continue
         width = max(len(clean(option)) for option, _ in total.options)
         for option, count in total.options:
             shown = "refuted" if count is None else f"{count:,}"
             yield f"  {clean(option):<{width}}  {shown:>12}"
+
+
+def _indices(trustees: tuple[int, ...]) -> str:
+    return ", ".join(str(i) for i in trustees) or "nobody"
+
+
+def _drills(report: Report) -> Iterator[str]:
+    for drill in report.drills:
+        yield (
+            f"  session {drill.session:<16} asked: {_indices(drill.trustees)}; "
+            f"answered: {_indices(drill.answered)}"
+        )
+
+
+def _misconduct(report: Report) -> Iterator[str]:
+    for act in report.misconduct:
+        yield f"  trustee {act.trustee:<16} {act.check}: {clean(act.message)}"
+        yield f"  {'':<24}   proved in artifact {act.artifact}"
 
 
 def _failures(report: Report) -> Iterator[str]:
@@ -89,6 +110,10 @@ def render(report: Report) -> str:
         refuted = report.verdict != "verified"
         title = "Totals (of a refuted record)" if refuted else "Totals"
         sections.append([title, *(f"  {line}" for line in _totals(report))])
+    if report.drills:
+        sections.append(["Drills", *_drills(report)])
+    if report.misconduct:
+        sections.append(["Misconduct of trustees", *_misconduct(report)])
     if report.failures_total:
         sections.append(["Failures", *_failures(report)])
     sections.append([_verdict(report)])
@@ -96,6 +121,6 @@ def render(report: Report) -> str:
 
 
 def render_brief(report: Report) -> str:
-    """Return the failures and the verdict only."""
-    lines = [*_failures(report), _verdict(report)]
+    """Return what trustees did wrong, the failures and the verdict only."""
+    lines = [*_misconduct(report), *_failures(report), _verdict(report)]
     return "\n".join(lines) + "\n"

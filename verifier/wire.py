@@ -53,13 +53,18 @@ def kind_of(artifact: pb.Artifact) -> str:
     return str(kind)
 
 
-def signed_message(base_hash: bytes, artifact: pb.Artifact) -> bytes:
-    """Return what an artifact's signature is over (docs/record.md, "Signatures")."""
+def unsigned(artifact: pb.Artifact) -> bytes:
+    """Return an artifact's encoding without its signature."""
     signature = artifact.signature
     artifact.ClearField("signature")
     statement = artifact.SerializeToString(deterministic=True)
     artifact.signature = signature
-    return _DOMAIN + base_hash + statement
+    return statement
+
+
+def signed_message(base_hash: bytes, artifact: pb.Artifact) -> bytes:
+    """Return what an artifact's signature is over (docs/record.md, "Signatures")."""
+    return _DOMAIN + base_hash + unsigned(artifact)
 
 
 def kind_number(kind: str) -> int:

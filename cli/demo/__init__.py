@@ -46,7 +46,8 @@ def demo(out: Path, ballots: int, seed: int, keep: bool) -> None:
     its time counted: five candidates, three polling places, five trustees of whom
     three are enough. Real processes, TLS, keys and proofs in the 4096-bit group.
     Two trustees are gone before the count; some voters challenge their ballots,
-    some leave. At the end the record is verified, and once more with one byte
+    some leave; one polling place is so small that it is counted together with
+    another. At the end the record is verified, and once more with one byte
     changed.
 
     Exit code 0 only if everything agreed.

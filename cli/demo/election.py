@@ -176,8 +176,8 @@ class DemoElection:
                     *self._key(f"trustee-{i}"),
                 )
             )
-        self._steps(3)
-        phases = ("KEYS", "SHARES", "CONFIRMATION")
+        phases = ("COMMITMENT", "KEYS", "SHARES", "CONFIRMATION")
+        self._steps(len(phases))
 
         def ready() -> bool:
             phase = self._status()["phase"]

@@ -11,21 +11,25 @@ from rich.table import Table
 from cli.common import console, say
 from cli.demo.election import REFUTED, Outcome
 from cli.demo.votes import CONTEST, SHARES, actions, expected
+from cli.results import withheld_sentence
 
 SUMMARY = "summary.json"
 VERIFIED = "verified"
 
 
 def summary(outcome: Outcome) -> dict[str, Any]:
-    """Everything that was compared, per unit and contest."""
-    units = [_unit(outcome, u.label) for u in outcome.manifest.units if u.takes_ballots]
+    """Everything that was compared: units that are counted together, and the total."""
     return {
         "election": outcome.manifest.label,
         "seed": outcome.seed,
         "agreed": agreed(outcome),
         "ballots": outcome.verdict["counts"]["ballots"],
-        "units": units,
-        "totals": [_totals(outcome)],
+        "privacy_floor": outcome.manifest.privacy_floor,
+        "units": [
+            {"unit": u, "contest": CONTEST, **actions(outcome.voters, {u})} for u in _units(outcome)
+        ],
+        "sets": [_set(outcome, tally) for tally in outcome.decrypted["tallies"]],
+        "totals": [_total(outcome)],
         "audited": outcome.audited,
         "looked_up": outcome.looked_up,
         "verdict": outcome.verdict.get("verdict"),
@@ -40,18 +44,36 @@ def summary(outcome: Outcome) -> dict[str, Any]:
 
 def agreed(outcome: Outcome) -> bool:
     """Whether every comparison came out as it must."""
-    units = [u.label for u in outcome.manifest.units if u.takes_ballots]
-    sums = {option: sum(expected(outcome.voters, u)[option] for u in units) for option in SHARES}
     return (
-        all(_decrypted(outcome, u) == expected(outcome.voters, u) for u in units)
-        and all(_counted(outcome, u) == actions(outcome.voters, u)["cast"] for u in units)
-        and _options(outcome.decrypted["totals"][0]) == sums
+        _partition_agrees(outcome)
+        and all(_set_agrees(outcome, tally) for tally in outcome.decrypted["tallies"])
+        and _total_agrees(outcome)
         and outcome.audited == sum(v.then == "challenge" for v in outcome.voters)
         and outcome.looked_up.get("status") in ("cast", "challenged", "spoiled")
         and outcome.verdict.get("verdict") == VERIFIED
         and outcome.verdict["counts"]["ballots"] == _ballots(outcome)
         and outcome.altered.get("exit_code") == REFUTED
     )
+
+
+def _partition_agrees(outcome: Outcome) -> bool:
+    """Every unit is counted once, or all are withheld."""
+    counted = sorted(unit for t in outcome.decrypted["tallies"] for unit in t["units"])
+    return counted == ([] if _withheld(outcome) else sorted(_units(outcome)))
+
+
+def _set_agrees(outcome: Outcome, tally: dict[str, Any]) -> bool:
+    units, floor = tally["units"], outcome.manifest.privacy_floor
+    cast = actions(outcome.voters, units)["cast"]
+    return _options(tally) == expected(outcome.voters, units) and tally["ballots"] == cast >= floor
+
+
+def _total_agrees(outcome: Outcome) -> bool:
+    total, units = outcome.decrypted["totals"][0], _units(outcome)
+    cast = actions(outcome.voters, units)["cast"]
+    sums = {} if _withheld(outcome) else expected(outcome.voters, units)
+    too_few = cast < outcome.manifest.privacy_floor
+    return _withheld(outcome) == too_few and total["ballots"] == cast and _options(total) == sums
 
 
 def write_summary(outcome: Outcome, file: Path) -> None:
@@ -62,15 +84,23 @@ def write_summary(outcome: Outcome, file: Path) -> None:
 def show(outcome: Outcome) -> None:
     """Tables on the terminal."""
     data = summary(outcome)
-    for unit in outcome.manifest.units:
-        if unit.takes_ballots:
-            row = next(u for u in data["units"] if u["unit"] == unit.label)
-            caption = (
-                f"{row['cast']} cast, {row['challenged']} challenged, {row['spoiled']} spoiled"
-            )
-            _table(outcome, unit.name.in_language("en"), row["options"], caption)
-    _table(outcome, "Total", data["totals"][0]["options"], "sums of the polling places")
+    names = {u.label: u.name.in_language("en") for u in outcome.manifest.units}
+    for row in data["sets"]:
+        title = " and ".join(names[unit] for unit in row["units"])
+        _table(outcome, title, row["options"], _caption(outcome, row))
+    if _withheld(outcome):
+        say(f"Total: {withheld_sentence(outcome.manifest.privacy_floor)}")
+    else:
+        _table(outcome, "Total", data["totals"][0]["options"], "sums of the polling places")
     _show_checks(outcome, data)
+
+
+def _caption(outcome: Outcome, row: dict[str, Any]) -> str:
+    caption = f"{row['cast']} cast, {row['challenged']} challenged, {row['spoiled']} spoiled"
+    if len(row["units"]) == 1:
+        return caption
+    floor = outcome.manifest.privacy_floor
+    return f"{caption};\ncounted together, because one has fewer than {floor} cast ballots"
 
 
 def _table(outcome: Outcome, title: str, options: list[dict[str, Any]], caption: str) -> None:
@@ -106,52 +136,35 @@ def _show_checks(outcome: Outcome, data: dict[str, Any]) -> None:
     console.print(times)
 
 
-def _unit(outcome: Outcome, unit: str) -> dict[str, Any]:
-    decrypted = _decrypted(outcome, unit)
-    wanted = expected(outcome.voters, unit)
-    return {
-        "unit": unit,
-        "contest": CONTEST,
-        **actions(outcome.voters, unit),
-        "options": [
-            {"option": o, "expected": wanted[o], "decrypted": decrypted[o]} for o in SHARES
-        ],
-    }
+def _units(outcome: Outcome) -> list[str]:
+    return [u.label for u in outcome.manifest.units if u.takes_ballots]
 
 
-def _totals(outcome: Outcome) -> dict[str, Any]:
-    units = [u.label for u in outcome.manifest.units if u.takes_ballots]
-    wanted = {o: sum(expected(outcome.voters, u)[o] for u in units) for o in SHARES}
-    decrypted = _options(outcome.decrypted["totals"][0])
-    return {
-        "contest": CONTEST,
-        "options": [
-            {"option": o, "expected": wanted[o], "decrypted": decrypted[o]} for o in SHARES
-        ],
-    }
+def _withheld(outcome: Outcome) -> bool:
+    return bool(outcome.decrypted["totals"][0]["withheld"])
+
+
+def _set(outcome: Outcome, tally: dict[str, Any]) -> dict[str, Any]:
+    units = tally["units"]
+    compared = _compared(expected(outcome.voters, units), _options(tally))
+    counted = actions(outcome.voters, units)
+    return {"units": units, "contest": CONTEST, **counted, "options": compared}
+
+
+def _total(outcome: Outcome) -> dict[str, Any]:
+    total = outcome.decrypted["totals"][0]
+    compared = _compared(expected(outcome.voters, _units(outcome)), _options(total))
+    withheld = _withheld(outcome)
+    return {"contest": CONTEST, "withheld": withheld, "options": [] if withheld else compared}
+
+
+def _compared(wanted: dict[str, int], decrypted: dict[str, int]) -> list[dict[str, Any]]:
+    return [{"option": o, "expected": wanted[o], "decrypted": decrypted.get(o, 0)} for o in SHARES]
 
 
 def _ballots(outcome: Outcome) -> dict[str, int]:
     """What the verifier has to count."""
-    units = [u.label for u in outcome.manifest.units if u.takes_ballots]
-    counts = [actions(outcome.voters, u) for u in units]
-    return {
-        "submitted": len(outcome.voters),
-        **{s: sum(c[s] for c in counts) for s in ("cast", "challenged", "spoiled")},
-    }
-
-
-def _tally(outcome: Outcome, unit: str) -> dict[str, Any]:
-    tallies: list[dict[str, Any]] = outcome.decrypted["units"]
-    return next(t for t in tallies if t["unit"] == unit and t["contest"] == CONTEST)
-
-
-def _decrypted(outcome: Outcome, unit: str) -> dict[str, int]:
-    return _options(_tally(outcome, unit))
-
-
-def _counted(outcome: Outcome, unit: str) -> int:
-    return int(_tally(outcome, unit)["ballots"])
+    return {"submitted": len(outcome.voters), **actions(outcome.voters, _units(outcome))}
 
 
 def _options(tally: dict[str, Any]) -> dict[str, int]:

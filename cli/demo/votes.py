@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from record.manifest import Manifest
@@ -21,6 +22,8 @@ SHARES = {
 }
 CONTEST = "president"
 CHALLENGED, ABANDONED = 0.05, 0.03
+AT_THE_HOSPITAL = 40
+"""One voter of so many votes at the last polling place: too few to be counted alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +37,10 @@ class Voter:
 
 
 def draw(manifest: Manifest, ballots: int, seed: int) -> list[Voter]:
-    """`ballots` voters, in turn at the polling places, each with the unit's first device."""
+    """`ballots` voters, in turn at the polling places, each with the unit's first device.
+
+    The last place has few of them, the first of whom is the third voter.
+    """
     source = random.Random(seed)
     units = [u for u in manifest.units if u.takes_ballots]
     device = {u.label: next(d.label for d in manifest.devices if u.label in d.units) for u in units}
@@ -43,7 +49,8 @@ def draw(manifest: Manifest, ballots: int, seed: int) -> list[Voter]:
     source.shuffle(thens)
     voters = []
     for number, then in enumerate(thens):
-        unit = units[number % len(units)].label
+        small = number % AT_THE_HOSPITAL == 2
+        unit = units[-1 if small else number % (len(units) - 1)].label
         choice = source.choices(options, weights=list(SHARES.values()))[0]
         voters.append(Voter(unit, device[unit], choice, then))
     return voters
@@ -57,15 +64,15 @@ def _actions(ballots: int) -> list[str]:
     return ["cast"] * cast + ["challenge"] * challenged + ["abandon"] * abandoned
 
 
-def expected(voters: list[Voter], unit: str) -> dict[str, int]:
-    """What the count of `unit` must be: the choices of those who cast."""
-    counts = Counter(v.choice for v in voters if v.unit == unit and v.then == "cast")
+def expected(voters: list[Voter], units: Collection[str]) -> dict[str, int]:
+    """What the count of `units` together must be: the choices of those who cast there."""
+    counts = Counter(v.choice for v in voters if v.unit in units and v.then == "cast")
     return {option: counts[option] for option in SHARES}
 
 
-def actions(voters: list[Voter], unit: str) -> dict[str, int]:
-    """How many in `unit` cast, challenged and left."""
-    counts = Counter(v.then for v in voters if v.unit == unit)
+def actions(voters: list[Voter], units: Collection[str]) -> dict[str, int]:
+    """How many in `units` cast, challenged and left."""
+    counts = Counter(v.then for v in voters if v.unit in units)
     return {
         "cast": counts["cast"],
         "challenged": counts["challenge"],

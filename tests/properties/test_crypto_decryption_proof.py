@@ -100,6 +100,20 @@ def test_a_quorum_decrypts_in_the_real_group(count: int) -> None:
     run(ceremony, encrypt(ceremony.key, count, group.random_scalar()), {2, 4, 5}, count)
 
 
+def test_many_combine_like_one() -> None:
+    """A list of ciphertexts gives what each gives alone; an empty one gives nothing."""
+    ceremony = Ceremony(GROUP, 4, 2)
+    ciphertexts = [encrypt(ceremony.key, t, GROUP.random_scalar()) for t in range(3)]
+    contexts = [index_bytes(1) + index_bytes(j) for j in range(3)]
+    parts = [ceremony.decrypt(ciphertext, {1, 2, 4})[0] for ciphertext in ciphertexts]
+    places = list(zip(contexts, ciphertexts, strict=True))
+    assert decryption_proof.combine_all(GROUP, HE, places, parts) == [
+        decryption_proof.combine(GROUP, HE, context, ciphertext, part)
+        for (context, ciphertext), part in zip(places, parts, strict=True)
+    ]
+    assert decryption_proof.combine_all(GROUP, HE, [], []) == []
+
+
 def test_less_than_a_quorum_decrypts_to_nonsense() -> None:
     """Two of three needed trustees get a value that stands for no count, and no proof of it."""
     ceremony = Ceremony(GROUP, 4, 3)

@@ -24,7 +24,8 @@ HP = bytes(range(32))
 ZETA = mpz(271828)
 KAPPA = GROUP.g_power(ZETA)
 SHARES = mpz(1234), mpz(TOY[7].q - 1)
-SEALED = sealing.seal_shares(GROUP, HP, 2, 5, KAPPA, *SHARES)
+XI = mpz(314159)
+SEALED = sealing.seal_shares(GROUP, HP, 2, 5, KAPPA, *SHARES, XI)
 
 S_HAT = mpz(161803)
 DATA_KEY = PublicKey(GROUP, GROUP.g_power(S_HAT))
@@ -77,7 +78,7 @@ def test_shares_come_back(group: Group, zeta: int, share: int, share_hat: int) -
     """What is sealed for a trustee it opens; each share takes 32 bytes in every group."""
     z, x, y = (mpz(number % group.q) for number in (zeta, share, share_hat))
     kappa = group.g_power(z)
-    sealed = sealing.seal_shares(group, HP, 1, 2, kappa, x, y)
+    sealed = sealing.seal_shares(group, HP, 1, 2, kappa, x, y, group.random_scalar())
     assert len(sealed.c1) == 64
     sealing.verify_sealed_shares(group, HP, 1, 2, sealed)
     assert sealing.open_shares(group, HP, 1, 2, z, kappa, sealed) == (x, y)
@@ -94,6 +95,46 @@ def test_nonces_come_back(group: Group, nonce: bytes) -> None:
     assert sealing.open_nonce(group, HP, sealed, group.power_secret(sealed.c0, s)) == nonce
 
 
+@given(st.sampled_from([group_for(parameters) for parameters in TOY]), st.data())
+def test_the_nonce_opens_what_the_key_opens(group: Group, data: st.DataObject) -> None:
+    """The sender's xi and the receiver's zeta give the same two shares, whatever they are."""
+    zeta, xi, x, y = (mpz(data.draw(st.integers(0, int(group.q) - 1))) for _ in range(4))
+    kappa = group.g_power(zeta)
+    sealed = sealing.seal_shares(group, HP, 3, 1, kappa, x, y, xi)
+    assert sealed.c0 == group.g_power(xi)
+    with_key = sealing.open_shares(group, HP, 3, 1, zeta, kappa, sealed)
+    assert sealing.open_shares_with_nonce(group, HP, 3, 1, xi, kappa, sealed) == with_key == (x, y)
+
+
+@given(deltas)
+def test_a_wrong_nonce_opens_nothing(delta: int) -> None:
+    """Only the nonce of C_0 opens a share; another one is refused and not tried."""
+    with pytest.raises(InvalidProof, match="not that of C_0"):
+        sealing.open_shares_with_nonce(GROUP, HP, 2, 5, (XI + delta) % GROUP.q, KAPPA, SEALED)
+    other = replace(SEALED, c0=GROUP.g_power(delta) * SEALED.c0 % GROUP.p)
+    with pytest.raises(InvalidProof, match="not that of C_0"):
+        sealing.open_shares_with_nonce(GROUP, HP, 2, 5, XI, KAPPA, other)
+
+
+OTHER_KAPPA = GROUP.g_power(ZETA + 1)
+
+
+@pytest.mark.parametrize(
+    ("hp", "i", "ell", "kappa"),
+    [
+        (bytes(32), 2, 5, KAPPA),
+        (HP, 5, 2, KAPPA),
+        (HP, 2, 6, KAPPA),
+        (HP, 3, 5, KAPPA),
+        (HP, 2, 5, OTHER_KAPPA),
+    ],
+)
+def test_a_nonce_opens_for_its_own_receiver(hp: bytes, i: int, ell: int, kappa: mpz) -> None:
+    """H_P, sender, receiver and kappa all enter the key (16); the rest is noise, above q."""
+    with pytest.raises(InvalidProof, match="not below q"):
+        sealing.open_shares_with_nonce(GROUP, hp, i, ell, XI, kappa, SEALED)
+
+
 @settings(max_examples=2)
 @given(st.binary(min_size=32, max_size=32), st.integers(0, STANDARD.q - 1))
 def test_sealing_in_the_real_group(nonce: bytes, share: int) -> None:
@@ -103,8 +144,11 @@ def test_sealing_in_the_real_group(nonce: bytes, share: int) -> None:
     public = group.g_power(s)
     sealed = sealing.seal_nonce(PublicKey(group, public), HP, nonce)
     assert sealing.open_nonce(group, HP, sealed, group.power_secret(sealed.c0, s)) == nonce
-    shares = sealing.seal_shares(group, HP, 1, 2, public, mpz(share), mpz(0))
+    xi = group.random_scalar()
+    shares = sealing.seal_shares(group, HP, 1, 2, public, mpz(share), mpz(0), xi)
     assert sealing.open_shares(group, HP, 1, 2, s, public, shares) == (mpz(share), mpz(0))
+    opened = sealing.open_shares_with_nonce(group, HP, 1, 2, xi, public, shares)
+    assert opened == (mpz(share), mpz(0))
     with pytest.raises(InvalidProof):
         sealing.verify_sealed_shares(group, HP, 1, 2, replace(shares, c0=group.g))
 
@@ -211,10 +255,13 @@ def test_a_nonce_belongs_to_its_ballot() -> None:
 def test_a_share_that_is_not_below_q_is_refused() -> None:
     """A sender whose sealed 32 bytes are no scalar is refused after opening."""
     for shares in ((GROUP.q, mpz(0)), (mpz(0), mpz(2**256 - 1))):
-        sealed = sealing.seal_shares(GROUP, HP, 2, 5, KAPPA, *shares)
+        sealed = sealing.seal_shares(GROUP, HP, 2, 5, KAPPA, *shares, XI)
         sealing.verify_sealed_shares(GROUP, HP, 2, 5, sealed)
         with pytest.raises(InvalidProof, match="not below q") as caught:
             sealing.open_shares(GROUP, HP, 2, 5, ZETA, KAPPA, sealed)
+        assert caught.value.part is Part.SHAPE
+        with pytest.raises(InvalidProof, match="not below q") as caught:
+            sealing.open_shares_with_nonce(GROUP, HP, 2, 5, XI, KAPPA, sealed)
         assert caught.value.part is Part.SHAPE
 
 

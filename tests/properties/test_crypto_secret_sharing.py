@@ -13,6 +13,7 @@ from crypto.parameters import STANDARD, TOY
 from crypto.secret_sharing import (
     Polynomial,
     commitment_value,
+    interpolation,
     lagrange,
     public_key_share,
     secret_key_share,
@@ -103,6 +104,61 @@ def test_coefficients_need_a_set_of_indices(i: int, available: list[int]) -> Non
     """U holds distinct indices from 1 on, the trustee's own among them."""
     with pytest.raises(ValueError, match="set of trustee indices"):
         lagrange(GROUP, i, available)
+    if available:
+        with pytest.raises(ValueError, match="set of trustee indices"):
+            interpolation(GROUP, [i, *available, available[0]])
+
+
+def plain(group: Group, elements: dict[int, mpz]) -> mpz:
+    """The product of x_i^w_i as (86) has it."""
+    return group.product(group.power(x, lagrange(group, i, elements)) for i, x in elements.items())
+
+
+@given(groups, st.sets(st.integers(1, 20), min_size=1), st.data())
+def test_combination_is_that_of_the_coefficients(
+    group: Group, available: set[int], data: st.DataObject
+) -> None:
+    """Small exponents and one root give what raising to each coefficient gives."""
+    exponents = st.integers(0, group.parameters.q - 1)
+    elements = {i: group.g_power(data.draw(exponents)) for i in data.draw(orders(available))}
+    found = interpolation(group, elements)
+    assert found.combine(group, elements) == plain(group, elements)
+    assert found.coefficients == {i: lagrange(group, i, available) for i in available}
+
+
+@given(groups, st.sets(st.integers(1, 20), min_size=1), st.integers(0, 4))
+def test_many_are_combined_like_one(group: Group, available: set[int], count: int) -> None:
+    """Rows that share an inversion come out as each alone, in order."""
+    rows = [{i: group.g_power(group.random_scalar()) for i in available} for _ in range(count)]
+    found = interpolation(group, available)
+    assert found.combine_all(group, rows) == [found.combine(group, row) for row in rows]
+
+
+def orders(available: set[int]) -> st.SearchStrategy[list[int]]:
+    """The set in any order."""
+    return st.permutations(sorted(available))
+
+
+@settings(max_examples=5)
+@given(st.sets(st.integers(1, 20), min_size=1))
+def test_combination_in_the_real_group(available: set[int]) -> None:
+    """The same at 4096 bits."""
+    group = group_for(STANDARD)
+    elements = {i: group.g_power(group.random_scalar()) for i in available}
+    assert interpolation(group, elements).combine(group, elements) == plain(group, elements)
+
+
+@given(st.sets(st.integers(1, 20), min_size=1))
+def test_combination_takes_few_steps(available: set[int]) -> None:
+    """Some ten multiplications a trustee, where a power of 256 bits takes 300."""
+    found = interpolation(group_for(STANDARD), available)
+    assert len(found.steps) <= 10 * len(available)
+
+
+@pytest.mark.parametrize("k", [1, 2, 8, 20])
+def test_neighbours_need_no_root(k: int) -> None:
+    """For U = 1 .. k the coefficients are whole numbers."""
+    assert interpolation(group_for(STANDARD), range(1, k + 1)).root == 1
 
 
 def test_polynomials_keep_their_secrets() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache
 
@@ -93,6 +94,14 @@ def opened(world: World, tally: EncryptedTally) -> tuple[int, ...]:
     )
 
 
+def by_cell(
+    world: World, tallies: Sequence[EncryptedTally]
+) -> dict[tuple[str, str], tuple[int, ...]]:
+    """The counts by unit and contest, where nothing is joined."""
+    assert all(len(t.units) == 1 for t in tallies)
+    return {(t.units[0], t.contest): opened(world, t) for t in tallies}
+
+
 @given(chosen)
 def test_tallies_hold_the_sums(numbers: list[int]) -> None:
     """Each cell opens to the sum of its ballots, and says how many they are."""
@@ -100,9 +109,9 @@ def test_tallies_hold_the_sums(numbers: list[int]) -> None:
     picked = [pool()[i] for i in numbers]
     tallies = encrypted_tallies(world.context, (b for _, b in picked))
     votes = [plain for plain, _ in picked]
-    assert {(t.unit, t.contest): opened(world, t) for t in tallies} == expected_counts(votes)
+    assert by_cell(world, tallies) == expected_counts(votes)
     for tally in tallies:
-        mine = [v for v in votes if v.unit == tally.unit]
+        mine = [v for v in votes if v.unit in tally.units]
         mine = [v for v in mine if tally.contest == "president" or v.style == "full"]
         assert tally.ballots == len(mine)
 
@@ -132,10 +141,10 @@ def test_tallies_of_parts_multiply(left: list[int], right: list[int]) -> None:
 def test_no_ballots() -> None:
     """Where nobody has voted, A = B = 1 in every cell."""
     tallies = encrypted_tallies(voting_world().context, [])
-    assert [(t.unit, t.contest, len(t.options)) for t in tallies] == [
-        ("centre", "president", 3),
-        ("centre", "council", 2),
-        ("village", "president", 3),
+    assert [(t.units, t.contest, len(t.options)) for t in tallies] == [
+        (("centre",), "president", 3),
+        (("centre",), "council", 2),
+        (("village",), "president", 3),
     ]
     assert {(t.ballots, x) for t in tallies for c in t.options for x in (c.alpha, c.beta)} == {
         (0, mpz(1))
@@ -150,7 +159,7 @@ def test_whole_elections(votes: list[Plain], chaining: str) -> None:
     cast = [v for v in votes if v.fate is Fate.CAST]
     assert len(list(cast_ballots(world))) == len(cast)
     counts = {
-        (t.unit, t.contest): tuple(o.count for o in t.options)
+        (t.units[0], t.contest): tuple(o.count for o in t.options)
         for t in world.state.decrypted_tallies
     }
     assert counts == expected_counts(cast)
@@ -171,7 +180,56 @@ def test_the_real_group() -> None:
     ]
     ballots = [submit(world, plain).ballot for plain in votes]
     tallies = encrypted_tallies(world.context, ballots)
-    assert {(t.unit, t.contest): opened(world, t) for t in tallies} == expected_counts(votes)
+    assert by_cell(world, tallies) == expected_counts(votes)
+
+
+# --- small units
+
+
+@cache
+def small_world(floor: int) -> World:
+    """The open election of `voting_world`, with a privacy floor. Not to be changed."""
+    document = {**manifest_document("none"), "privacy_floor": floor}
+    world = World.create(TOY[-1], manifest=manifest_bytes(document))
+    for label in ("ballot-box-1", "ballot-box-2"):
+        begin_device(world, label)
+    return world
+
+
+@given(chosen, st.integers(1, 12))
+def test_joined_tallies_are_products(numbers: list[int], floor: int) -> None:
+    """A set's tally is the product of its units', and nothing below the floor is there."""
+    context = small_world(floor).context
+    ballots = [pool()[i][1] for i in numbers]
+    p = context.group.p
+    alone = {(t.units[0], t.contest): t for t in encrypted_tallies(voting_world().context, ballots)}
+    for tally in encrypted_tallies(context, ballots):
+        parts = [alone.pop((unit, tally.contest)) for unit in tally.units]
+        assert tally.ballots == sum(t.ballots for t in parts) >= floor
+        for j, option in enumerate(tally.options):
+            alpha = beta = mpz(1)
+            for part in parts:
+                alpha = alpha * part.options[j].alpha % p
+                beta = beta * part.options[j].beta % p
+            assert (option.alpha, option.beta) == (alpha, beta)
+    for contest in ("president", "council"):
+        assert sum(t.ballots for (_, c), t in alone.items() if c == contest) < floor
+
+
+def test_joined_tallies_open_to_the_sums() -> None:
+    """One ballot of the village disappears among the three of the centre."""
+    world = small_world(2)
+    votes = [
+        Plain({"president": (0, 0, 1), "council": (1, 2)}),
+        Plain({"president": (1, 0, 0)}, style="short"),
+        Plain({"president": (0, 0, 1)}, style="short"),
+        Plain({"president": (0, 1, 0)}, unit="village", style="short"),
+    ]
+    tallies = encrypted_tallies(world.context, [encrypt(world, plain).ballot for plain in votes])
+    assert [(t.units, t.contest, t.ballots) for t in tallies] == [
+        (("centre", "village"), "president", 4)
+    ]
+    assert opened(world, tallies[0]) == (1, 1, 2)
 
 
 # --- ballots that were never verified
@@ -198,11 +256,11 @@ def test_ballots_that_do_not_fit(what: str) -> None:
 # --- totals
 
 
-def decrypted(unit: str, contest: str, ballots: int, counts: list[int]) -> DecryptedTally:
+def decrypted(units: str, contest: str, ballots: int, counts: list[int]) -> DecryptedTally:
     """A decrypted tally with these counts and nothing proved."""
     one = mpz(1)
     options = tuple(DecryptedOption(f"o{j}", n, one, one, one) for j, n in enumerate(counts))
-    return DecryptedTally(unit, contest, ballots, options)
+    return DecryptedTally(tuple(units.split()), contest, ballots, options)
 
 
 counts_of = st.lists(st.integers(0, 10**9), min_size=3, max_size=3)
@@ -212,7 +270,7 @@ counts_of = st.lists(st.integers(0, 10**9), min_size=3, max_size=3)
 def test_totals(cells: list[tuple[int, list[int]]]) -> None:
     """Totals are sums of counts and of ballots, contest by contest."""
     tallies = [decrypted(f"u{i}", "president", n, c) for i, (n, c) in enumerate(cells)]
-    result = totals(voting_world().context, iter(tallies))
+    result = totals(voting_world().context, iter(tallies), {})
     president, council = result.contests
     assert president.ballots == sum(n for n, _ in cells)
     expected = [sum(c[j] for _, c in cells) for j in range(3)]
@@ -224,7 +282,18 @@ def test_totals(cells: list[tuple[int, list[int]]]) -> None:
 def test_totals_keep_contests_apart() -> None:
     """A contest gets its own tallies only, in the order of the manifest."""
     tallies = [decrypted("u", "council", 5, [4, 3]), decrypted("u", "president", 7, [1, 2, 3])]
-    result = totals(voting_world().context, tallies)
+    result = totals(voting_world().context, tallies, {})
     assert isinstance(result, Result)
     assert [(c.contest, c.ballots) for c in result.contests] == [("president", 7), ("council", 5)]
     assert [o.count for o in result.contests[1].options] == [4, 3]
+
+
+def test_totals_below_the_floor() -> None:
+    """A contest with too few ballots is there with their number and without options."""
+    tallies = [decrypted("centre village", "president", 7, [1, 2, 3])]
+    cast = {("centre", 1): 6, ("village", 1): 1, ("centre", 2): 4}
+    president, council = totals(small_world(5).context, tallies, cast).contests
+    assert (president.ballots, [o.count for o in president.options]) == (7, [1, 2, 3])
+    assert (council.contest, council.ballots, council.options) == ("council", 4, ())
+    nothing = totals(small_world(5).context, [], {})
+    assert [(c.ballots, c.options) for c in nothing.contests] == [(0, ()), (0, ())]

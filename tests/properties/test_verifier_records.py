@@ -23,27 +23,19 @@ import pytest
 from gmpy2 import mpz
 
 from crypto.parameters import TOY
-from record.artifacts import Role, Selection, Statement
+from record.artifacts import Selection, Statement
 from record.manifest import Contest, Option
 from sailau.v1 import record_pb2 as pb
 from tests.ballots import Encryptor, Fate, Plain
 from tests.decrypting import VOTES, play_election
 from tests.publishing import publish
+from tests.tampered.kit import Record
 from tests.world import World
 from verifier import Report, verify
 
 ROOT = Path(__file__).parents[2]
 NAME = "toy-64-256"
 PARAMETERS = next(p for p in TOY if p.q.bit_length() == 64)
-
-_ADMINISTRATOR = ("election", "opening", "device_missing", "polls_close", "result")
-_SERVER = (
-    "encrypted_tally",
-    "decryption_session",
-    "decrypted_tally",
-    "challenged_ballot_decryption",
-)
-_DEVICE = ("device", "ballot", "cast", "challenge", "device_close")
 
 
 @pytest.fixture(scope="module")
@@ -55,30 +47,6 @@ def world() -> World:
 def parsed(world: World) -> list[pb.Artifact]:
     """The world's artifacts as messages of their own."""
     return [pb.Artifact.FromString(bytes(data)) for data in world.data()]
-
-
-def resign(world: World, artifact: pb.Artifact) -> bytes:
-    """The artifact's bytes, signed by the role that makes its statement."""
-    kind = artifact.WhichOneof("statement") or ""
-    statement = getattr(artifact, kind)
-    if kind in _ADMINISTRATOR:
-        role, name = Role.ADMINISTRATOR, None
-    elif kind in _SERVER:
-        role, name = Role.SERVER, None
-    elif kind in _DEVICE:
-        role, name = Role.DEVICE, statement.device
-    else:
-        role = Role.TRUSTEE
-        keys = parsed(world)[0].election.role_keys
-        name = next(k.name for k in keys if k.index == statement.trustee)
-    key = next(
-        key for (r, n), key in world.secrets.roles.items() if r == role and name in (None, n)
-    )
-    base_hash = parsed(world)[0].election.base_hash
-    artifact.ClearField("signature")
-    message = artifact.SerializeToString(deterministic=True)
-    artifact.signature = key.sign(b"sailau.v1.Artifact\0" + base_hash + message)
-    return artifact.SerializeToString(deterministic=True)
 
 
 def judged(world: World, folder: Path, artifacts: Sequence[bytes] | None = None) -> Report:
@@ -317,7 +285,7 @@ TAMPERINGS: tuple[Tampering, ...] = (
     ("8.G", "device_close", put("closing_hash")),
     ("R.polls-close", "polls_close", put("spoiled", more)),
     ("R.tally-cells", "encrypted_tally", put("ballots", more)),
-    ("R.tally-cells", "encrypted_tally", put("unit", "elsewhere")),
+    ("R.tally-cells", "encrypted_tally", put("units.0", "elsewhere")),
     ("9.A", "encrypted_tally", put("options.0.a")),
     ("9.B", "encrypted_tally", put("options.1.b", BAD)),
     ("R.session", "decryption_session", put("session", more)),
@@ -354,12 +322,10 @@ def test_one_changed_field_fails_one_check(
 ) -> None:
     """The first artifact of a kind, changed in one field: exactly the named check fails."""
     check, kind, change = tampering
-    artifacts = parsed(world)
-    number = next(i for i, a in enumerate(artifacts) if a.WhichOneof("statement") == kind)
-    change(getattr(artifacts[number], kind))
-    encoded = [bytes(data) for data in world.data()]
-    encoded[number] = resign(world, artifacts[number])
-    report = judged(world, tmp_path, encoded)
+    record = Record(world)
+    number = record.position(kind)
+    change(getattr(record.artifacts[number], kind))
+    report = judged(world, tmp_path, record.encoded())
     assert report.failed_ids() == (check,)
     # What a decryption says is judged only when the round after it comes, and an opening
     # of an unknown ballot leaves another one unopened.
@@ -373,20 +339,21 @@ KINDS = ("trustee_keys", "opening", "device", "ballot", "cast", "encrypted_tally
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_wrong_signature_fails_alone(world: World, tmp_path: Path, kind: str) -> None:
     """Whoever makes the statement: R.signature and nothing else."""
-    artifacts = parsed(world)
-    number = next(i for i, a in enumerate(artifacts) if a.WhichOneof("statement") == kind)
-    for signature in (flip(artifacts[number].signature), b""):
-        artifacts[number].signature = signature
-        encoded = [a.SerializeToString(deterministic=True) for a in artifacts]
-        assert judged(world, tmp_path, encoded).failed_ids() == ("R.signature",)
+    for change in (flip, lambda signature: b""):
+        record = Record(world)
+        artifact = record.artifacts[record.position(kind)]
+        artifact.signature = change(artifact.signature)
+        assert judged(world, tmp_path, record.encoded()).failed_ids() == ("R.signature",)
 
 
 def test_a_repeated_artifact_fails_alone(world: World, tmp_path: Path) -> None:
     """Any artifact published twice is R.duplicate and nothing else."""
-    encoded = [bytes(data) for data in world.data()]
-    for number in range(0, len(encoded), 3):
-        doubled = [*encoded[: number + 1], *encoded[number:]]
-        assert judged(world, tmp_path, doubled).failed_ids() == ("R.duplicate",)
+    for number in range(0, len(world.artifacts), 3):
+        record = Record(world)
+        again = pb.Artifact()
+        again.CopyFrom(record.artifacts[number])
+        record.artifacts.insert(number + 1, again)
+        assert judged(world, tmp_path, record.encoded()).failed_ids() == ("R.duplicate",)
 
 
 @pytest.mark.parametrize(
@@ -403,32 +370,18 @@ def test_a_repeated_artifact_fails_alone(world: World, tmp_path: Path) -> None:
 )
 def test_a_missing_artifact_is_missed(world: World, tmp_path: Path, kind: str, check: str) -> None:
     """A statement left out fails the check of whatever waits for it."""
-    kinds = [a.WhichOneof("statement") for a in parsed(world)]
-    number = kinds.index(kind)
-    encoded = [bytes(data) for data in world.data()]
-    report = judged(world, tmp_path, encoded[:number] + encoded[number + 1 :])
-    assert report.failed_ids() == (check,)
+    record = Record(world)
+    record.take_out(kind)
+    assert judged(world, tmp_path, record.encoded()).failed_ids() == (check,)
 
 
 def test_a_late_cast_fails_alone(world: World, tmp_path: Path) -> None:
     """A spoiled ballot cast after the close is R.after-close, and changes nothing."""
-    artifacts = parsed(world)
-    spoiled = _spoiled(artifacts)
-    cast = pb.Artifact(cast=pb.Cast(device=spoiled[0], confirmation_code=spoiled[1]))
-    encoded = [bytes(data) for data in world.data()]
-    kinds = [a.WhichOneof("statement") for a in artifacts]
-    encoded.insert(kinds.index("polls_close") + 1, resign(world, cast))
-    assert judged(world, tmp_path, encoded).failed_ids() == ("R.after-close",)
-
-
-def _spoiled(artifacts: list[pb.Artifact]) -> tuple[str, bytes]:
-    """Device and code of a ballot that nobody decided."""
-    decided = {a.cast.confirmation_code for a in artifacts}
-    decided |= {a.challenge.confirmation_code for a in artifacts}
-    ballots = [a.ballot for a in artifacts if a.HasField("ballot")]
-    return next(
-        (b.device, b.confirmation_code) for b in ballots if b.confirmation_code not in decided
-    )
+    record = Record(world)
+    spoiled = record.ballot("spoiled")
+    cast = pb.Cast(device=spoiled.device, confirmation_code=spoiled.confirmation_code)
+    record.insert(record.position("polls_close") + 1, cast=cast)
+    assert judged(world, tmp_path, record.encoded()).failed_ids() == ("R.after-close",)
 
 
 # --- a device that goes on with what it got wrong

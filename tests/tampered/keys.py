@@ -226,7 +226,7 @@ def _keys_of(world: World, i: int, vote: Polynomial, data: Polynomial) -> Truste
     kappa = world.group.g_power(zeta)
     h_p = world.context.election.parameter_base_hash
     world.secrets.vote_polynomials[i], world.secrets.data_polynomials[i] = vote, data
-    proofs = (
+    vote_proof, data_proof = (
         schnorr.prove_keys(
             world.group,
             h_p,
@@ -238,7 +238,7 @@ def _keys_of(world: World, i: int, vote: Polynomial, data: Polynomial) -> Truste
         for label, polynomial in ((schnorr.VOTE_LABEL, vote), (schnorr.DATA_LABEL, data))
     )
     commitments = vote.commitments(world.group), data.commitments(world.group)
-    return TrusteeKeys(i, *commitments, kappa, *proofs)
+    return TrusteeKeys(i, *commitments, kappa, vote_proof, data_proof)
 
 
 def _zero_sum(world: World, mine: Polynomial, others: dict[int, Polynomial]) -> Polynomial:

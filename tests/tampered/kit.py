@@ -8,7 +8,8 @@ says which checks fail, and who is to blame:
         \"\"\"Trustee 2 publishes trustee 1's keys and proofs as its own.\"\"\"
 
 `edited` changes the messages of an honest record; whatever is changed is signed again by
-its role, and the log is made anew around it, so that nothing but the claim is wrong.
+its role, and the log is made anew around it, so that nothing but the claim is wrong: the
+trustees sign their transcripts of the altered record, and the commitments to altered keys.
 `played` alters statements while the election is played, so that everything later builds on
 the lie; `encrypted` has a device make the ballots. `filed` changes published files.
 
@@ -20,6 +21,7 @@ None if it takes them.
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -31,6 +33,8 @@ from unittest import mock
 from crypto.errors import Malformed, Rejected
 from crypto.parameters import STANDARD, TOY, Parameters
 from record.artifacts import Artifact, Role, parse_artifact
+from record.entry import entry_for
+from record.merkle import MerkleTree, leaf_hash
 from record.state import Phase
 from record.tally_rules import check_aggregates
 from record.transcript import Transcript
@@ -51,8 +55,17 @@ FEW = (
 )
 """Ballots enough for the standard group, where each costs."""
 
-_ADMINISTRATOR = ("election", "opening", "device_missing", "polls_close", "result")
+_ADMINISTRATOR = (
+    "election",
+    "ceremony_abandoned",
+    "opening",
+    "device_missing",
+    "polls_close",
+    "result",
+)
 _SERVER = (
+    "accusation",
+    "decrypted_ballot",
     "encrypted_tally",
     "decryption_session",
     "decrypted_tally",
@@ -100,6 +113,10 @@ class Record:
         self._before = {id(a): (unsigned(a), a.signature) for a in self.artifacts}
         self._kept = list(self.artifacts)  # so that no id is used again
         self._raw: dict[int, Callable[[bytes], bytes]] = {}
+        self._by_hand: dict[int, tuple[Role, str]] = {}
+        self._ends = _round_ends(self.artifacts)
+        self.commitments_follow = True
+        """Whether the commitment to keys that were altered is altered, too."""
 
     # --- finding
 
@@ -138,6 +155,11 @@ class Record:
         self.artifacts.insert(position, artifact)
         return artifact
 
+    def follow(self, added: pb.Artifact, like: str) -> None:
+        """Let the transcript of an inserted statement be that of the first other of a kind."""
+        known = next(a for a in self.artifacts if kind_of(a) == like and a is not added)
+        self._ends[id(added)] = self._ends[id(known)]
+
     def take_out(self, kind: str, n: int = 0) -> pb.Artifact:
         """Remove and return the n-th artifact of a kind."""
         return self.artifacts.pop(self.position(kind, n))
@@ -149,6 +171,8 @@ class Record:
     def sign(self, artifact: pb.Artifact, role: Role | None = None, name: str = "") -> None:
         """Sign a statement by the role that makes it, or by another."""
         key = self._key(artifact) if role is None else self.world.role_key(role, name)
+        if role is not None:
+            self._by_hand[id(artifact)] = role, name
         domain = b"sailau.v1.Artifact\0" + self.world.context.base_hash
         artifact.signature = key.sign(domain + unsigned(artifact))
 
@@ -172,14 +196,51 @@ class Record:
 
     def encoded(self) -> list[bytes]:
         """The artifacts as bytes: what was changed and not signed by hand is signed again."""
+        if self.commitments_follow:
+            self._commit_again()
+        tree, roots, encoded = MerkleTree(), dict[int, bytes](), list[bytes]()
         for artifact in self.artifacts:
+            self._see(artifact, roots)
             before, signature = self._before.get(id(artifact), (b"", b""))
             if unsigned(artifact) != before and artifact.signature == signature:
                 self.sign(artifact)
-        return [
-            self._raw.get(id(a), bytes)(a.SerializeToString(deterministic=True))
-            for a in self.artifacts
-        ]
+            data = self._raw.get(id(artifact), bytes)(
+                artifact.SerializeToString(deterministic=True)
+            )
+            encoded.append(data)
+            tree.append(leaf_hash(_entry(data)))
+            roots[id(artifact)] = tree.root()
+        return encoded
+
+    def _see(self, artifact: pb.Artifact, roots: Mapping[int, bytes]) -> None:
+        """Put the root of this record into a transcript that was not altered by hand."""
+        end = self._ends.get(id(artifact))
+        if end is None:
+            return
+        statement, (root, last) = getattr(artifact, kind_of(artifact)), end
+        if statement.transcript == root and last in roots and roots[last] != root:
+            statement.transcript = roots[last]
+            if id(artifact) in self._by_hand:
+                self.sign(artifact, *self._by_hand[id(artifact)])
+
+    def _commit_again(self) -> None:
+        for artifact in self.artifacts:
+            if kind_of(artifact) != "trustee_keys":
+                continue
+            before, _ = self._before.get(id(artifact), (b"", b""))
+            if unsigned(artifact) == before:
+                continue
+            for commitment in self.every("key_commitment"):
+                if commitment.trustee == artifact.trustee_keys.trustee:
+                    commitment.commitment = self.commitment_to(artifact.trustee_keys)
+
+    def commitment_to(self, keys: Any) -> bytes:
+        """What a trustee commits to that is going to publish these keys."""
+        copy = pb.TrusteeKeys()
+        copy.CopyFrom(keys)
+        copy.ClearField("transcript")
+        domain = b"sailau.v1.KeyCommitment\0" + self.world.context.base_hash
+        return hashlib.sha256(domain + copy.SerializeToString(deterministic=True)).digest()
 
     def touched(self) -> set[int]:
         """The numbers of the artifacts that an honest record does not have."""
@@ -215,6 +276,25 @@ class Record:
     def more(self, scalar: bytes, by: int = 1) -> bytes:
         """A scalar that is larger by one, mod q."""
         return self.group.encode_scalar((self.number(scalar) + by) % self.group.q)
+
+
+def _round_ends(artifacts: Sequence[pb.Artifact]) -> dict[int, tuple[bytes, int]]:
+    """By id of a trustee's artifact: its transcript, and the id of the artifact it ends with."""
+    tree, last, ends = MerkleTree(), dict[bytes, int](), dict[int, tuple[bytes, int]]()
+    for artifact in artifacts:
+        transcript = getattr(getattr(artifact, kind_of(artifact)), "transcript", b"")
+        if transcript in last:
+            ends[id(artifact)] = transcript, last[transcript]
+        tree.append(leaf_hash(_entry(artifact.SerializeToString(deterministic=True))))
+        last[tree.root()] = id(artifact)
+    return ends
+
+
+def _entry(data: bytes) -> bytes:
+    try:
+        return entry_for(data)
+    except Malformed:
+        return data  # no artifact at all: the log's own tests say what becomes of it
 
 
 def flipped(data: bytes) -> bytes:

@@ -103,13 +103,13 @@ def log_key_that_is_none(record: Record) -> None:
 # --- tiles and entries
 
 
-@LOG.filed("R.tile", who="publisher", at="trustee_keys")
+@LOG.filed("R.tile", who="publisher", at="key_commitment")
 def altered_tile(files: Files) -> None:
     """One bit of a leaf hash in a tile is another."""
     files.rewrite("tile/0/000.p/*", lambda data: data[:40] + flipped(data[40:64]) + data[64:])
 
 
-@LOG.filed("R.tile", who="publisher", where={"file": "tile/0/000.p/45"})
+@LOG.filed("R.tile", who="publisher", where={"file": "tile/0/000.p/48"})
 def missing_tile(files: Files) -> None:
     """The partial tile of the checkpoint's size is not there: nobody can prove inclusion."""
     files.path("tile/0/000.p/*").unlink()
@@ -121,13 +121,13 @@ def altered_upper_tile(files: Files) -> None:
     files.rewrite("tile/1/000.p/1", flipped)
 
 
-@LOG.filed("R.entry", who="publisher", where={"file": "tile/entries/000.p/45"})
+@LOG.filed("R.entry", who="publisher", where={"file": "tile/entries/000.p/48"})
 def missing_entries(files: Files) -> None:
     """The entries' own tile is not there."""
     files.path("tile/entries/000.p/*").unlink()
 
 
-@LOG.filed("R.entry", who="publisher", where={"file": "tile/entries/000.p/45"})
+@LOG.filed("R.entry", who="publisher", where={"file": "tile/entries/000.p/48"})
 def entry_too_many(files: Files) -> None:
     """An entry stands in the bundle that the checkpoint does not cover."""
     files.rewrite("tile/entries/000.p/*", lambda data: data + b"\x00\x02\x08\x07")
@@ -148,19 +148,19 @@ def _entry_with(**fields: object) -> Callable[[bytes], bytes]:
     return change
 
 
-@LOG.filed("R.entry", who="publisher", at="trustee_keys")
+@LOG.filed("R.entry", who="publisher", at="key_commitment")
 def entry_of_another_kind(files: Files) -> None:
-    """The log's entry calls trustee 1's keys a ballot."""
+    """The log's entry calls trustee 1's commitment a ballot."""
     files.rewrite("tile/entries/000.p/*", _entry_with(kind=7))
 
 
-@LOG.filed("R.entry", who="publisher", at="trustee_keys")
+@LOG.filed("R.entry", who="publisher", at="key_commitment")
 def entry_of_another_size(files: Files) -> None:
     """The log's entry gives the artifact one byte more."""
     files.rewrite("tile/entries/000.p/*", _entry_with(size=1))
 
 
-@LOG.filed("R.entry", who="publisher", at="trustee_keys", standard=True)
+@LOG.filed("R.entry", who="publisher", at="key_commitment", standard=True)
 def artifacts_exchanged_on_the_disk(files: Files) -> None:
     """Two artifacts change places after the log was signed; each is good by itself."""
     data = [bytes(x) for x in files.world.data()]
@@ -305,7 +305,7 @@ def tallies_exchanged(world: World, statement: Statement) -> Altered:
     """The first two tallies stand in the wrong order, encrypted and then decrypted."""
     if not isinstance(statement, EncryptedTally):
         return statement
-    if statement.contest == "president" and statement.unit == "centre":
+    if statement.contest == "president" and statement.units == ("centre",):
         return ()
     if statement.contest == "council":
         return (statement, tallies(world)[0])
@@ -331,9 +331,12 @@ def election_twice(record: Record) -> None:
 @LOG.edited(
     "R.order",
     who="trustee 1",
+    server="R.equivocation",
+    because="the server names what two different messages prove",
 )
 def second_keys(record: Record) -> None:
     """Trustee 1 sends other keys after its first ones."""
+    record.commitments_follow = False
     keys = pb.TrusteeKeys()
     keys.CopyFrom(record.first("trustee_keys"))
     keys.communication_key = keys.vote_commitments[0]

@@ -32,7 +32,7 @@ SERVER = "server"
 OUT_OF_RANGE = "a scalar that is not below q is refused as bytes"
 NEXT_ONLY = "the server takes the next tally, option by option, and no other"
 SEEN_FIRST = "the server sees that a share does not open d_i before there is a response to it"
-CELL = {"unit": "centre", "contest": "president"}
+CELL = {"units": ("centre",), "contest": "president"}
 
 
 def _is_first(statement: Statement, kind: type) -> bool:
@@ -40,7 +40,7 @@ def _is_first(statement: Statement, kind: type) -> bool:
     return (
         isinstance(statement, kind)
         and isinstance(statement, EncryptedTally | DecryptedTally)
-        and (statement.unit, statement.contest) == ("centre", "president")
+        and (statement.units, statement.contest) == (("centre",), "president")
     )
 
 
@@ -140,13 +140,13 @@ def negated_product(record: Record) -> None:
     "11.D",
     who=SERVER,
     at="",
-    where={"unit": "village", "contest": "president"},
+    where={"units": ("village",), "contest": "president"},
     server="R.order",
     because="the server waits for the tally and takes nothing else before it",
 )
 def village_left_out(world: World, statement: Statement) -> Altered:
     """The village is tallied neither encrypted nor decrypted; only its ballots are counted."""
-    if isinstance(statement, EncryptedTally) and statement.unit == "village":
+    if isinstance(statement, EncryptedTally) and statement.units == ("village",):
         return ()
     if isinstance(statement, Result):
         first, *rest = statement.contests
@@ -160,10 +160,10 @@ def _city(world: World) -> EncryptedTally:
     options = tuple(
         accumulate(world.group, column) for column in zip(*(t.options for t in mine), strict=True)
     )
-    return EncryptedTally("city", "president", sum(t.ballots for t in mine), options)
+    return EncryptedTally(("city",), "president", sum(t.ballots for t in mine), options)
 
 
-@TALLY.played("R.tally-cells", who=SERVER, at="encrypted_tally", where={"unit": "city"})
+@TALLY.played("R.tally-cells", who=SERVER, at="encrypted_tally", where={"units": ("city",)})
 def tally_of_the_whole_city(world: World, statement: Statement) -> Altered:
     """The server publishes the sum over a unit of units, as if it were one more unit."""
     if _is_first(statement, EncryptedTally):
@@ -171,11 +171,11 @@ def tally_of_the_whole_city(world: World, statement: Statement) -> Altered:
     return statement
 
 
-@TALLY.played("R.tally-cells", who=SERVER, at="decrypted_tally", where={"unit": "city"})
+@TALLY.played("R.tally-cells", who=SERVER, at="decrypted_tally", where={"units": ("city",)})
 def sum_decrypted_by_itself(world: World, statement: Statement) -> Altered:
     """The server publishes a decryption of the sum over a unit of units beside the others."""
-    if isinstance(statement, DecryptedTally) and statement.unit == "village":
-        return (statement, world.sign(replace(statement, unit="city")))
+    if isinstance(statement, DecryptedTally) and statement.units == ("village",):
+        return (statement, world.sign(replace(statement, units=("city",))))
     return statement
 
 
@@ -334,7 +334,7 @@ def challenge_borrowed_from_a_later_session(world: World, statement: Statement) 
     """In a session given up a wrong share is proved under the challenge of the next one."""
     if isinstance(statement, DecryptedTally):
         mine = _LATER[id(world)].decrypted_tallies()
-        return next(t for t in mine if (t.unit, t.contest) == (statement.unit, statement.contest))
+        return next(t for t in mine if (t.units, t.contest) == (statement.units, statement.contest))
     if isinstance(statement, DecryptionCommitments | DecryptionShares | DecryptionResponses):
         return ()
     if not isinstance(statement, DecryptionSession):
@@ -410,7 +410,7 @@ def vote_added_to_a_count(world: World, statement: Statement) -> Altered:
 @TALLY.played("10.B", who=SERVER, at="decrypted_tally", votes=VOTES[:3])
 def votes_where_nobody_voted(world: World, statement: Statement) -> Altered:
     """In the village nobody has voted, and A = B = 1: the server finds five votes in it."""
-    if isinstance(statement, DecryptedTally) and statement.unit == "village":
+    if isinstance(statement, DecryptedTally) and statement.units == ("village",):
         first, *rest = statement.options
         value = world.keys.vote_key.power(mpz(5))
         return replace(statement, options=(replace(first, count=5, value=value), *rest))
@@ -457,7 +457,7 @@ def option_left_out(record: Record) -> None:
     "11.D",
     who=SERVER,
     at="",
-    where={"unit": "centre", "contest": "council"},
+    where={"units": ("centre",), "contest": "council"},
     server="R.tally-cells",
     because=NEXT_ONLY,
 )

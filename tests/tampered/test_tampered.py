@@ -15,11 +15,12 @@ from tests.tampered.kit import TOY_NAME, Forged, Tampering, crowded, honest, kin
 from tests.tampered.log import LOG
 from tests.tampered.polls import POLLS
 from tests.tampered.tally import TALLY
+from tests.tampered.trustees import TRUSTEES
 from verifier import Report, verify
 from verifier.catalogue import BY_ID
 from verifier.findings import Failure
 
-CATALOGUES = (LOG, KEYS, BALLOTS, POLLS, TALLY, CHALLENGED)
+CATALOGUES = (LOG, KEYS, TRUSTEES, BALLOTS, POLLS, TALLY, CHALLENGED)
 TAMPERINGS = [tampering for catalogue in CATALOGUES for tampering in catalogue.entries]
 each = pytest.mark.parametrize("tampering", TAMPERINGS, ids=str)
 

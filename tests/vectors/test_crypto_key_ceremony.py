@@ -108,13 +108,15 @@ def test_sealed_shares(parameters: Parameters, randomness: Randomness) -> None:
     data = b"\x12" + indices + element(parameters, gamma) + element(parameters, alpha) + c1
     c = int.from_bytes(h(HP, data), "big") % q
 
-    randomness(xi, u)
-    sealed = sealing.seal_shares(group, HP, 2, 5, mpz(kappa), mpz(share), mpz(share_hat))
+    randomness(u)
+    sealed = sealing.seal_shares(group, HP, 2, 5, mpz(kappa), mpz(share), mpz(share_hat), mpz(xi))
     assert sealed.c0 == alpha
     assert sealed.c1 == c1
     assert sealed.c2.challenge == c
     assert sealed.c2.response == (u - c * xi) % q
     opened = sealing.open_shares(group, HP, 2, 5, mpz(zeta), mpz(kappa), sealed)
+    assert opened == (mpz(share), mpz(share_hat))
+    opened = sealing.open_shares_with_nonce(group, HP, 2, 5, mpz(xi), mpz(kappa), sealed)
     assert opened == (mpz(share), mpz(share_hat))
 
 

@@ -181,13 +181,13 @@ def test_bytes_after_the_end(path: Path) -> None:
 def test_size_limit(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A store that would grow too large stays as it was; a file that is larger is not read."""
     before = path.read_bytes()
-    monkeypatch.setattr("identity.keystore.FILE_LIMIT", len(before))
+    monkeypatch.setattr("identity.sealed.FILE_LIMIT", len(before))
     with Keystore.open(path, PASSPHRASE) as store:
         with pytest.raises(KeystoreError, match="at most"):
             store.update({"a": b"b"})
         assert dict(store.secrets) == CONTENT
     assert path.read_bytes() == before
-    monkeypatch.setattr("identity.keystore.FILE_LIMIT", len(before) - 1)
+    monkeypatch.setattr("identity.sealed.FILE_LIMIT", len(before) - 1)
     with pytest.raises(KeystoreDamaged, match="larger than"):
         Keystore.open(path, PASSPHRASE)
 

@@ -12,8 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 from jsonschema import Draft202012Validator
 
+from cli.manifest import manifest as check_manifest
 from crypto.errors import Malformed
 from record.manifest import MAX_BYTES, Chaining, Manifest, parse_manifest
 
@@ -184,14 +186,23 @@ def test_a_manifest_is_a_value() -> None:
 
 
 @pytest.mark.parametrize("number", ["1.0", "1e0", "1.5"])
-def test_a_number_has_no_fraction_and_no_exponent(number: str) -> None:
+@pytest.mark.parametrize("field", ["contests[0].selection_limit", "privacy_floor"])
+def test_a_number_has_no_fraction_and_no_exponent(number: str, field: str) -> None:
     """JSON Schema takes 1.0 for an integer, other readers do not: neither do we."""
     document = small()
-    document["contests"][0]["selection_limit"] = "HERE"
+    place = document["contests"][0] if "." in field else document
+    place[field.rpartition(".")[2]] = "HERE"
     data = json.dumps(document).replace('"HERE"', number).encode()
     with pytest.raises(Malformed) as caught:
         parse_manifest(data)
-    assert caught.value.field == "contests[0].selection_limit"
+    assert caught.value.field == field
+
+
+@pytest.mark.parametrize("floor", [1, 30, 1_000_000])
+def test_a_privacy_floor(floor: int) -> None:
+    """The floor is a number from 1 to 1,000,000; without one it is 0."""
+    assert parse({**small(), "privacy_floor": floor}).privacy_floor == floor
+    assert parse(small()).privacy_floor == 0
 
 
 def test_limits_may_go_to_their_edge() -> None:
@@ -377,6 +388,14 @@ BROKEN: list[tuple[str, Callable[[dict[str, Any]], None], str, str]] = [
         "contests[1].option_limit",
         "is 1001",
     ),
+    ("no privacy at all", put("privacy_floor", to=0), "privacy_floor", "is 0"),
+    ("negative privacy", put("privacy_floor", to=-1), "privacy_floor", "is -1"),
+    ("too much privacy", put("privacy_floor", to=1_000_001), "privacy_floor", "is 1000001"),
+    ("half a floor", put("privacy_floor", to=2.5), "privacy_floor", "is 2.5"),
+    ("floor is true", put("privacy_floor", to=True), "privacy_floor", "is true or false"),
+    ("floor is a string", put("privacy_floor", to="5"), "privacy_floor", 'is "5"'),
+    ("floor is null", put("privacy_floor", to=None), "privacy_floor", "is null"),
+    ("floor is a list", put("privacy_floor", to=[5]), "privacy_floor", "is a list"),
     (
         "option limit above selection limit",
         put("contests", 0, "option_limit", to=2),
@@ -529,3 +548,15 @@ def test_too_many_tallies_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(Malformed) as caught:
         parse_manifest(data)
     assert caught.value.field == "units"
+
+
+def test_check_shows_the_floor(tmp_path: Path) -> None:
+    """`sailau manifest check` says what is not opened, to people and to programs."""
+    file = tmp_path / "manifest.json"
+    for document, floor in ((small(), 0), ({**small(), "privacy_floor": 30}, 30)):
+        file.write_text(json.dumps(document))
+        told = CliRunner().invoke(check_manifest, ["check", str(file)])
+        assert told.exit_code == 0
+        assert ("fewer than 30 cast ballots" in " ".join(told.output.split())) == (floor == 30)
+        told = CliRunner().invoke(check_manifest, ["check", "--json", str(file)])
+        assert json.loads(told.output)["privacy_floor"] == floor

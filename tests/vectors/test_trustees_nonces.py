@@ -19,7 +19,7 @@ def a_session() -> Session:
     """Trustee 2 in session 1 of trustees 2 and 3."""
     world = play_election(TOY[-1], until=Phase.TALLIED)
     world.append(DecryptionSession(1, (2, 3)))
-    return Session(world.keys, 2, 1, (2, 3), world.state.places())
+    return Session(world.keys, 2, 1, (2, 3), world.state.tally_places())
 
 
 def four(*numbers: int) -> bytes:

@@ -14,8 +14,10 @@ _ID = re.compile(r'"((?:1[0-9]|[1-9])\.[A-G]|R\.[a-z-]+)"')
 def used() -> set[str]:
     """Every check id that the verifier's source names, those made of parts included."""
     sources = [p.read_text() for p in (ROOT / "verifier").glob("*.py") if p.stem != "catalogue"]
+    # Only an accusation can show it: the record holds the first of two statements.
+    shown = {"R.equivocation"}
     made = {f"{number}.{letter}" for number in "67" for letter in "BCD"}
-    return {name for source in sources for name in _ID.findall(source)} | made
+    return {name for source in sources for name in _ID.findall(source)} - shown | made
 
 
 def test_ids_are_unique() -> None:

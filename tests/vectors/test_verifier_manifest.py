@@ -68,6 +68,19 @@ def test_a_good_manifest_is_read() -> None:
     assert manifest.devices["box"].units == {"one", "two"}
 
 
+@pytest.mark.parametrize("floor", [1, 30, 1_000_000])
+def test_a_privacy_floor_may_be_there(floor: int) -> None:
+    """It is optional; without it there is none."""
+    manifest, problems = parse_manifest(encoded({**MANIFEST, "privacy_floor": floor}))
+    assert problems == ()
+    assert manifest is not None
+    assert manifest.privacy_floor == floor
+    without, _ = parse_manifest(encoded(MANIFEST))
+    assert without is not None
+    assert without.privacy_floor == 0
+    assert without.parents == {"one": "city", "two": "city"}
+
+
 Change = Callable[[dict[str, Any]], object]
 
 BROKEN: dict[str, Change] = {
@@ -117,6 +130,12 @@ BROKEN: dict[str, Change] = {
     "no device": lambda m: m.update(devices=[]),
     "a list that is none": lambda m: m.update(units={}),
     "a text that is none": lambda m: m.update(label=7),
+    "a floor of 0": lambda m: m.update(privacy_floor=0),
+    "a floor above a million": lambda m: m.update(privacy_floor=1_000_001),
+    "a floor that is none": lambda m: m.update(privacy_floor=None),
+    "a floor that is true": lambda m: m.update(privacy_floor=True),
+    "a floor with a fraction": lambda m: m.update(privacy_floor=10.0),
+    "a floor in letters": lambda m: m.update(privacy_floor="10"),
 }
 
 
@@ -160,6 +179,12 @@ SAID = {
     "no device": "devices: an empty list",
     "a list that is none": "units: not a list",
     "a text that is none": "label: not a string",
+    "a floor of 0": "privacy_floor: not between 1",
+    "a floor above a million": "privacy_floor: not between 1",
+    "a floor that is none": "privacy_floor: not a whole number",
+    "a floor that is true": "privacy_floor: not a whole number",
+    "a floor with a fraction": "privacy_floor: not a whole number",
+    "a floor in letters": "privacy_floor: not a whole number",
 }
 """What is said of each."""
 

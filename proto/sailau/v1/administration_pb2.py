@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1esailau/v1/administration.proto\x12\tsailau.v1\"\"\n\x0ePublishRequest\x12\x10\n\x08\x61rtifact\x18\x01 \x01(\x0c\" \n\x0fPublishResponse\x12\r\n\x05index\x18\x01 \x01(\x04\"*\n\x16StartDecryptionRequest\x12\x10\n\x08trustees\x18\x01 \x03(\r\"<\n\x17StartDecryptionResponse\x12\x0f\n\x07session\x18\x01 \x01(\r\x12\x10\n\x08trustees\x18\x02 \x03(\r2\xb3\x01\n\x15\x41\x64ministrationService\x12@\n\x07Publish\x12\x19.sailau.v1.PublishRequest\x1a\x1a.sailau.v1.PublishResponse\x12X\n\x0fStartDecryption\x12!.sailau.v1.StartDecryptionRequest\x1a\".sailau.v1.StartDecryptionResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1esailau/v1/administration.proto\x12\tsailau.v1\"\"\n\x0ePublishRequest\x12\x10\n\x08\x61rtifact\x18\x01 \x01(\x0c\" \n\x0fPublishResponse\x12\r\n\x05index\x18\x01 \x01(\x04\"*\n\x16StartDecryptionRequest\x12\x10\n\x08trustees\x18\x01 \x03(\r\"<\n\x17StartDecryptionResponse\x12\x0f\n\x07session\x18\x01 \x01(\r\x12\x10\n\x08trustees\x18\x02 \x03(\r\"%\n\x11StartDrillRequest\x12\x10\n\x08trustees\x18\x01 \x03(\r\"7\n\x12StartDrillResponse\x12\x0f\n\x07session\x18\x01 \x01(\r\x12\x10\n\x08trustees\x18\x02 \x03(\r2\xfe\x01\n\x15\x41\x64ministrationService\x12@\n\x07Publish\x12\x19.sailau.v1.PublishRequest\x1a\x1a.sailau.v1.PublishResponse\x12X\n\x0fStartDecryption\x12!.sailau.v1.StartDecryptionRequest\x1a\".sailau.v1.StartDecryptionResponse\x12I\n\nStartDrill\x12\x1c.sailau.v1.StartDrillRequest\x1a\x1d.sailau.v1.StartDrillResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -39,6 +39,10 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_STARTDECRYPTIONREQUEST']._serialized_end=157
   _globals['_STARTDECRYPTIONRESPONSE']._serialized_start=159
   _globals['_STARTDECRYPTIONRESPONSE']._serialized_end=219
-  _globals['_ADMINISTRATIONSERVICE']._serialized_start=222
-  _globals['_ADMINISTRATIONSERVICE']._serialized_end=401
+  _globals['_STARTDRILLREQUEST']._serialized_start=221
+  _globals['_STARTDRILLREQUEST']._serialized_end=258
+  _globals['_STARTDRILLRESPONSE']._serialized_start=260
+  _globals['_STARTDRILLRESPONSE']._serialized_end=315
+  _globals['_ADMINISTRATIONSERVICE']._serialized_start=318
+  _globals['_ADMINISTRATIONSERVICE']._serialized_end=572
 # @@protoc_insertion_point(module_scope)

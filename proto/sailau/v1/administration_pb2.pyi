@@ -31,3 +31,17 @@ class StartDecryptionResponse(_message.Message):
     session: int
     trustees: _containers.RepeatedScalarFieldContainer[int]
     def __init__(self, session: _Optional[int] = ..., trustees: _Optional[_Iterable[int]] = ...) -> None: ...
+
+class StartDrillRequest(_message.Message):
+    __slots__ = ("trustees",)
+    TRUSTEES_FIELD_NUMBER: _ClassVar[int]
+    trustees: _containers.RepeatedScalarFieldContainer[int]
+    def __init__(self, trustees: _Optional[_Iterable[int]] = ...) -> None: ...
+
+class StartDrillResponse(_message.Message):
+    __slots__ = ("session", "trustees")
+    SESSION_FIELD_NUMBER: _ClassVar[int]
+    TRUSTEES_FIELD_NUMBER: _ClassVar[int]
+    session: int
+    trustees: _containers.RepeatedScalarFieldContainer[int]
+    def __init__(self, session: _Optional[int] = ..., trustees: _Optional[_Iterable[int]] = ...) -> None: ...

@@ -45,6 +45,11 @@ class AdministrationServiceStub:
                 request_serializer=sailau_dot_v1_dot_administration__pb2.StartDecryptionRequest.SerializeToString,
                 response_deserializer=sailau_dot_v1_dot_administration__pb2.StartDecryptionResponse.FromString,
                 _registered_method=True)
+        self.StartDrill = channel.unary_unary(
+                '/sailau.v1.AdministrationService/StartDrill',
+                request_serializer=sailau_dot_v1_dot_administration__pb2.StartDrillRequest.SerializeToString,
+                response_deserializer=sailau_dot_v1_dot_administration__pb2.StartDrillResponse.FromString,
+                _registered_method=True)
 
 
 class AdministrationServiceServicer:
@@ -52,15 +57,23 @@ class AdministrationServiceServicer:
     """
 
     def Publish(self, request, context):
-        """Puts an administrator's artifact on the record: Opening, DeviceMissing,
-        PollsClose or Result. The same bytes again give the same answer.
+        """Puts an administrator's artifact on the record: CeremonyAbandoned, Opening,
+        DeviceMissing, PollsClose or Result. The same bytes again give the same answer.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def StartDecryption(self, request, context):
-        """Begins a decryption session with the trustees that are present.
+        """Begins a decryption session with the trustees that are present: of the tallies, or,
+        when those are decrypted, of the next challenged ballot that its nonce does not open.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def StartDrill(self, request, context):
+        """Begins a drill with the trustees that are present, before the opening or the close.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -78,6 +91,11 @@ def add_AdministrationServiceServicer_to_server(servicer, server):
                     servicer.StartDecryption,
                     request_deserializer=sailau_dot_v1_dot_administration__pb2.StartDecryptionRequest.FromString,
                     response_serializer=sailau_dot_v1_dot_administration__pb2.StartDecryptionResponse.SerializeToString,
+            ),
+            'StartDrill': grpc.unary_unary_rpc_method_handler(
+                    servicer.StartDrill,
+                    request_deserializer=sailau_dot_v1_dot_administration__pb2.StartDrillRequest.FromString,
+                    response_serializer=sailau_dot_v1_dot_administration__pb2.StartDrillResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -135,6 +153,33 @@ class AdministrationService:
             '/sailau.v1.AdministrationService/StartDecryption',
             sailau_dot_v1_dot_administration__pb2.StartDecryptionRequest.SerializeToString,
             sailau_dot_v1_dot_administration__pb2.StartDecryptionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def StartDrill(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/sailau.v1.AdministrationService/StartDrill',
+            sailau_dot_v1_dot_administration__pb2.StartDrillRequest.SerializeToString,
+            sailau_dot_v1_dot_administration__pb2.StartDrillResponse.FromString,
             options,
             channel_credentials,
             insecure,

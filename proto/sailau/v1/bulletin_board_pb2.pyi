@@ -1,8 +1,9 @@
+from sailau.v1 import record_pb2 as _record_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
-from collections.abc import Iterable as _Iterable
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
 from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 
 DESCRIPTOR: _descriptor.FileDescriptor
@@ -27,6 +28,8 @@ class Phase(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     PHASE_TALLIED: _ClassVar[Phase]
     PHASE_COUNTED: _ClassVar[Phase]
     PHASE_COMPLETE: _ClassVar[Phase]
+    PHASE_COMMITMENT: _ClassVar[Phase]
+    PHASE_ABORTED: _ClassVar[Phase]
 BALLOT_STATUS_UNSPECIFIED: BallotStatus
 BALLOT_STATUS_SUBMITTED: BallotStatus
 BALLOT_STATUS_CAST: BallotStatus
@@ -42,6 +45,8 @@ PHASE_CLOSED: Phase
 PHASE_TALLIED: Phase
 PHASE_COUNTED: Phase
 PHASE_COMPLETE: Phase
+PHASE_COMMITMENT: Phase
+PHASE_ABORTED: Phase
 
 class ReadArtifactsRequest(_message.Message):
     __slots__ = ("first", "limit", "follow")
@@ -94,7 +99,7 @@ class GetStatusRequest(_message.Message):
     def __init__(self) -> None: ...
 
 class GetStatusResponse(_message.Message):
-    __slots__ = ("phase", "size", "submitted", "cast", "challenged", "open_devices", "unaccounted_devices", "trustees_done", "trustees_present", "session", "session_trustees", "notices")
+    __slots__ = ("phase", "size", "submitted", "cast", "challenged", "open_devices", "unaccounted_devices", "trustees_done", "trustees_present", "session", "session_trustees", "notices", "trustees_excluded", "session_purpose", "drill_answered", "drill", "standing")
     PHASE_FIELD_NUMBER: _ClassVar[int]
     SIZE_FIELD_NUMBER: _ClassVar[int]
     SUBMITTED_FIELD_NUMBER: _ClassVar[int]
@@ -107,6 +112,11 @@ class GetStatusResponse(_message.Message):
     SESSION_FIELD_NUMBER: _ClassVar[int]
     SESSION_TRUSTEES_FIELD_NUMBER: _ClassVar[int]
     NOTICES_FIELD_NUMBER: _ClassVar[int]
+    TRUSTEES_EXCLUDED_FIELD_NUMBER: _ClassVar[int]
+    SESSION_PURPOSE_FIELD_NUMBER: _ClassVar[int]
+    DRILL_ANSWERED_FIELD_NUMBER: _ClassVar[int]
+    DRILL_FIELD_NUMBER: _ClassVar[int]
+    STANDING_FIELD_NUMBER: _ClassVar[int]
     phase: Phase
     size: int
     submitted: int
@@ -119,4 +129,33 @@ class GetStatusResponse(_message.Message):
     session: int
     session_trustees: _containers.RepeatedScalarFieldContainer[int]
     notices: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, phase: _Optional[_Union[Phase, str]] = ..., size: _Optional[int] = ..., submitted: _Optional[int] = ..., cast: _Optional[int] = ..., challenged: _Optional[int] = ..., open_devices: _Optional[_Iterable[str]] = ..., unaccounted_devices: _Optional[_Iterable[str]] = ..., trustees_done: _Optional[_Iterable[int]] = ..., trustees_present: _Optional[_Iterable[int]] = ..., session: _Optional[int] = ..., session_trustees: _Optional[_Iterable[int]] = ..., notices: _Optional[_Iterable[str]] = ...) -> None: ...
+    trustees_excluded: _containers.RepeatedScalarFieldContainer[int]
+    session_purpose: _record_pb2.SessionPurpose
+    drill_answered: _containers.RepeatedScalarFieldContainer[int]
+    drill: int
+    standing: _containers.RepeatedCompositeFieldContainer[TrusteeStanding]
+    def __init__(self, phase: _Optional[_Union[Phase, str]] = ..., size: _Optional[int] = ..., submitted: _Optional[int] = ..., cast: _Optional[int] = ..., challenged: _Optional[int] = ..., open_devices: _Optional[_Iterable[str]] = ..., unaccounted_devices: _Optional[_Iterable[str]] = ..., trustees_done: _Optional[_Iterable[int]] = ..., trustees_present: _Optional[_Iterable[int]] = ..., session: _Optional[int] = ..., session_trustees: _Optional[_Iterable[int]] = ..., notices: _Optional[_Iterable[str]] = ..., trustees_excluded: _Optional[_Iterable[int]] = ..., session_purpose: _Optional[_Union[_record_pb2.SessionPurpose, str]] = ..., drill_answered: _Optional[_Iterable[int]] = ..., drill: _Optional[int] = ..., standing: _Optional[_Iterable[_Union[TrusteeStanding, _Mapping]]] = ...) -> None: ...
+
+class TrusteeStanding(_message.Message):
+    __slots__ = ("trustee", "committed", "keys", "shares", "confirmed", "complaints", "session_commitments", "session_shares", "session_responses", "session_parts")
+    TRUSTEE_FIELD_NUMBER: _ClassVar[int]
+    COMMITTED_FIELD_NUMBER: _ClassVar[int]
+    KEYS_FIELD_NUMBER: _ClassVar[int]
+    SHARES_FIELD_NUMBER: _ClassVar[int]
+    CONFIRMED_FIELD_NUMBER: _ClassVar[int]
+    COMPLAINTS_FIELD_NUMBER: _ClassVar[int]
+    SESSION_COMMITMENTS_FIELD_NUMBER: _ClassVar[int]
+    SESSION_SHARES_FIELD_NUMBER: _ClassVar[int]
+    SESSION_RESPONSES_FIELD_NUMBER: _ClassVar[int]
+    SESSION_PARTS_FIELD_NUMBER: _ClassVar[int]
+    trustee: int
+    committed: bool
+    keys: bool
+    shares: bool
+    confirmed: bool
+    complaints: _containers.RepeatedScalarFieldContainer[int]
+    session_commitments: int
+    session_shares: int
+    session_responses: int
+    session_parts: int
+    def __init__(self, trustee: _Optional[int] = ..., committed: _Optional[bool] = ..., keys: _Optional[bool] = ..., shares: _Optional[bool] = ..., confirmed: _Optional[bool] = ..., complaints: _Optional[_Iterable[int]] = ..., session_commitments: _Optional[int] = ..., session_shares: _Optional[int] = ..., session_responses: _Optional[int] = ..., session_parts: _Optional[int] = ...) -> None: ...

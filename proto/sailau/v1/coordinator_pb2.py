@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bsailau/v1/coordinator.proto\x12\tsailau.v1\"\'\n\x13PostArtifactRequest\x12\x10\n\x08\x61rtifact\x18\x01 \x01(\x0c\"%\n\x14PostArtifactResponse\x12\r\n\x05index\x18\x01 \x01(\x04\"\x0f\n\rAttendRequest\"\x10\n\x0e\x41ttendResponse\"P\n\x16PostNonceSharesRequest\x12\x0f\n\x07session\x18\x01 \x01(\r\x12%\n\x06shares\x18\x02 \x03(\x0b\x32\x15.sailau.v1.NonceShare\"C\n\nNonceShare\x12\x19\n\x11\x63onfirmation_code\x18\x01 \x01(\x0c\x12\x1a\n\x12partial_decryption\x18\x02 \x01(\x0c\"\x19\n\x17PostNonceSharesResponse2\xfe\x01\n\x12\x43oordinatorService\x12O\n\x0cPostArtifact\x12\x1e.sailau.v1.PostArtifactRequest\x1a\x1f.sailau.v1.PostArtifactResponse\x12=\n\x06\x41ttend\x12\x18.sailau.v1.AttendRequest\x1a\x19.sailau.v1.AttendResponse\x12X\n\x0fPostNonceShares\x12!.sailau.v1.PostNonceSharesRequest\x1a\".sailau.v1.PostNonceSharesResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bsailau/v1/coordinator.proto\x12\tsailau.v1\"8\n\x13PostArtifactRequest\x12\x10\n\x08\x61rtifact\x18\x01 \x01(\x0c\x12\x0f\n\x07program\x18\x02 \x01(\x0c\"%\n\x14PostArtifactResponse\x12\r\n\x05index\x18\x01 \x01(\x04\" \n\rAttendRequest\x12\x0f\n\x07program\x18\x01 \x01(\x0c\"\x10\n\x0e\x41ttendResponse\"a\n\x16PostNonceSharesRequest\x12\x0f\n\x07session\x18\x01 \x01(\r\x12%\n\x06shares\x18\x02 \x03(\x0b\x32\x15.sailau.v1.NonceShare\x12\x0f\n\x07program\x18\x03 \x01(\x0c\"C\n\nNonceShare\x12\x19\n\x11\x63onfirmation_code\x18\x01 \x01(\x0c\x12\x1a\n\x12partial_decryption\x18\x02 \x01(\x0c\"\x19\n\x17PostNonceSharesResponse2\xfe\x01\n\x12\x43oordinatorService\x12O\n\x0cPostArtifact\x12\x1e.sailau.v1.PostArtifactRequest\x1a\x1f.sailau.v1.PostArtifactResponse\x12=\n\x06\x41ttend\x12\x18.sailau.v1.AttendRequest\x1a\x19.sailau.v1.AttendResponse\x12X\n\x0fPostNonceShares\x12!.sailau.v1.PostNonceSharesRequest\x1a\".sailau.v1.PostNonceSharesResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -32,19 +32,19 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'sailau.v1.coordinator_pb2',
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_POSTARTIFACTREQUEST']._serialized_start=42
-  _globals['_POSTARTIFACTREQUEST']._serialized_end=81
-  _globals['_POSTARTIFACTRESPONSE']._serialized_start=83
-  _globals['_POSTARTIFACTRESPONSE']._serialized_end=120
-  _globals['_ATTENDREQUEST']._serialized_start=122
-  _globals['_ATTENDREQUEST']._serialized_end=137
-  _globals['_ATTENDRESPONSE']._serialized_start=139
-  _globals['_ATTENDRESPONSE']._serialized_end=155
-  _globals['_POSTNONCESHARESREQUEST']._serialized_start=157
-  _globals['_POSTNONCESHARESREQUEST']._serialized_end=237
-  _globals['_NONCESHARE']._serialized_start=239
-  _globals['_NONCESHARE']._serialized_end=306
-  _globals['_POSTNONCESHARESRESPONSE']._serialized_start=308
-  _globals['_POSTNONCESHARESRESPONSE']._serialized_end=333
-  _globals['_COORDINATORSERVICE']._serialized_start=336
-  _globals['_COORDINATORSERVICE']._serialized_end=590
+  _globals['_POSTARTIFACTREQUEST']._serialized_end=98
+  _globals['_POSTARTIFACTRESPONSE']._serialized_start=100
+  _globals['_POSTARTIFACTRESPONSE']._serialized_end=137
+  _globals['_ATTENDREQUEST']._serialized_start=139
+  _globals['_ATTENDREQUEST']._serialized_end=171
+  _globals['_ATTENDRESPONSE']._serialized_start=173
+  _globals['_ATTENDRESPONSE']._serialized_end=189
+  _globals['_POSTNONCESHARESREQUEST']._serialized_start=191
+  _globals['_POSTNONCESHARESREQUEST']._serialized_end=288
+  _globals['_NONCESHARE']._serialized_start=290
+  _globals['_NONCESHARE']._serialized_end=357
+  _globals['_POSTNONCESHARESRESPONSE']._serialized_start=359
+  _globals['_POSTNONCESHARESRESPONSE']._serialized_end=384
+  _globals['_COORDINATORSERVICE']._serialized_start=387
+  _globals['_COORDINATORSERVICE']._serialized_end=641
 # @@protoc_insertion_point(module_scope)

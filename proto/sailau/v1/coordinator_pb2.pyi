@@ -7,10 +7,12 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class PostArtifactRequest(_message.Message):
-    __slots__ = ("artifact",)
+    __slots__ = ("artifact", "program")
     ARTIFACT_FIELD_NUMBER: _ClassVar[int]
+    PROGRAM_FIELD_NUMBER: _ClassVar[int]
     artifact: bytes
-    def __init__(self, artifact: _Optional[bytes] = ...) -> None: ...
+    program: bytes
+    def __init__(self, artifact: _Optional[bytes] = ..., program: _Optional[bytes] = ...) -> None: ...
 
 class PostArtifactResponse(_message.Message):
     __slots__ = ("index",)
@@ -19,20 +21,24 @@ class PostArtifactResponse(_message.Message):
     def __init__(self, index: _Optional[int] = ...) -> None: ...
 
 class AttendRequest(_message.Message):
-    __slots__ = ()
-    def __init__(self) -> None: ...
+    __slots__ = ("program",)
+    PROGRAM_FIELD_NUMBER: _ClassVar[int]
+    program: bytes
+    def __init__(self, program: _Optional[bytes] = ...) -> None: ...
 
 class AttendResponse(_message.Message):
     __slots__ = ()
     def __init__(self) -> None: ...
 
 class PostNonceSharesRequest(_message.Message):
-    __slots__ = ("session", "shares")
+    __slots__ = ("session", "shares", "program")
     SESSION_FIELD_NUMBER: _ClassVar[int]
     SHARES_FIELD_NUMBER: _ClassVar[int]
+    PROGRAM_FIELD_NUMBER: _ClassVar[int]
     session: int
     shares: _containers.RepeatedCompositeFieldContainer[NonceShare]
-    def __init__(self, session: _Optional[int] = ..., shares: _Optional[_Iterable[_Union[NonceShare, _Mapping]]] = ...) -> None: ...
+    program: bytes
+    def __init__(self, session: _Optional[int] = ..., shares: _Optional[_Iterable[_Union[NonceShare, _Mapping]]] = ..., program: _Optional[bytes] = ...) -> None: ...
 
 class NonceShare(_message.Message):
     __slots__ = ("confirmation_code", "partial_decryption")

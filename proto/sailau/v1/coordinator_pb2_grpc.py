@@ -57,9 +57,10 @@ class CoordinatorServiceServicer:
     """
 
     def PostArtifact(self, request, context):
-        """Puts a trustee's artifact on the record: TrusteeKeys, EncryptedShares,
-        KeyConfirmation, DecryptionCommitments, DecryptionShares or DecryptionResponses.
-        The same bytes again give the same answer.
+        """Puts a trustee's artifact on the record: KeyCommitment, TrusteeKeys, EncryptedShares,
+        ShareComplaint, ShareAnswer, KeyConfirmation, DecryptionCommitments, DecryptionShares
+        or DecryptionResponses. The same bytes again give the same answer. What proves by
+        itself that its signer cheats is refused and published as an Accusation.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -68,6 +69,8 @@ class CoordinatorServiceServicer:
     def Attend(self, request, context):
         """Says that the trustee is there and ready for what comes. Repeated every few
         seconds while its program runs; decryption sessions are made of those present.
+        FAILED_PRECONDITION (R.program) if another program has attended for this trustee in
+        the last seconds.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

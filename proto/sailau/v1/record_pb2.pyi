@@ -14,14 +14,23 @@ class Role(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     ROLE_SERVER: _ClassVar[Role]
     ROLE_TRUSTEE: _ClassVar[Role]
     ROLE_DEVICE: _ClassVar[Role]
+
+class SessionPurpose(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    SESSION_PURPOSE_UNSPECIFIED: _ClassVar[SessionPurpose]
+    SESSION_PURPOSE_DRILL: _ClassVar[SessionPurpose]
+    SESSION_PURPOSE_BALLOT: _ClassVar[SessionPurpose]
 ROLE_UNSPECIFIED: Role
 ROLE_ADMINISTRATOR: Role
 ROLE_SERVER: Role
 ROLE_TRUSTEE: Role
 ROLE_DEVICE: Role
+SESSION_PURPOSE_UNSPECIFIED: SessionPurpose
+SESSION_PURPOSE_DRILL: SessionPurpose
+SESSION_PURPOSE_BALLOT: SessionPurpose
 
 class Artifact(_message.Message):
-    __slots__ = ("election", "trustee_keys", "encrypted_shares", "key_confirmation", "opening", "device", "ballot", "cast", "challenge", "device_close", "device_missing", "polls_close", "encrypted_tally", "decryption_session", "decryption_commitments", "decryption_shares", "decryption_responses", "decrypted_tally", "challenged_ballot_decryption", "result", "signature")
+    __slots__ = ("election", "trustee_keys", "encrypted_shares", "key_confirmation", "opening", "device", "ballot", "cast", "challenge", "device_close", "device_missing", "polls_close", "encrypted_tally", "decryption_session", "decryption_commitments", "decryption_shares", "decryption_responses", "decrypted_tally", "challenged_ballot_decryption", "result", "key_commitment", "share_complaint", "share_answer", "accusation", "ceremony_abandoned", "decrypted_ballot", "signature")
     ELECTION_FIELD_NUMBER: _ClassVar[int]
     TRUSTEE_KEYS_FIELD_NUMBER: _ClassVar[int]
     ENCRYPTED_SHARES_FIELD_NUMBER: _ClassVar[int]
@@ -42,6 +51,12 @@ class Artifact(_message.Message):
     DECRYPTED_TALLY_FIELD_NUMBER: _ClassVar[int]
     CHALLENGED_BALLOT_DECRYPTION_FIELD_NUMBER: _ClassVar[int]
     RESULT_FIELD_NUMBER: _ClassVar[int]
+    KEY_COMMITMENT_FIELD_NUMBER: _ClassVar[int]
+    SHARE_COMPLAINT_FIELD_NUMBER: _ClassVar[int]
+    SHARE_ANSWER_FIELD_NUMBER: _ClassVar[int]
+    ACCUSATION_FIELD_NUMBER: _ClassVar[int]
+    CEREMONY_ABANDONED_FIELD_NUMBER: _ClassVar[int]
+    DECRYPTED_BALLOT_FIELD_NUMBER: _ClassVar[int]
     SIGNATURE_FIELD_NUMBER: _ClassVar[int]
     election: Election
     trustee_keys: TrusteeKeys
@@ -63,8 +78,14 @@ class Artifact(_message.Message):
     decrypted_tally: DecryptedTally
     challenged_ballot_decryption: ChallengedBallotDecryption
     result: Result
+    key_commitment: KeyCommitment
+    share_complaint: ShareComplaint
+    share_answer: ShareAnswer
+    accusation: Accusation
+    ceremony_abandoned: CeremonyAbandoned
+    decrypted_ballot: DecryptedBallot
     signature: bytes
-    def __init__(self, election: _Optional[_Union[Election, _Mapping]] = ..., trustee_keys: _Optional[_Union[TrusteeKeys, _Mapping]] = ..., encrypted_shares: _Optional[_Union[EncryptedShares, _Mapping]] = ..., key_confirmation: _Optional[_Union[KeyConfirmation, _Mapping]] = ..., opening: _Optional[_Union[Opening, _Mapping]] = ..., device: _Optional[_Union[Device, _Mapping]] = ..., ballot: _Optional[_Union[Ballot, _Mapping]] = ..., cast: _Optional[_Union[Cast, _Mapping]] = ..., challenge: _Optional[_Union[Challenge, _Mapping]] = ..., device_close: _Optional[_Union[DeviceClose, _Mapping]] = ..., device_missing: _Optional[_Union[DeviceMissing, _Mapping]] = ..., polls_close: _Optional[_Union[PollsClose, _Mapping]] = ..., encrypted_tally: _Optional[_Union[EncryptedTally, _Mapping]] = ..., decryption_session: _Optional[_Union[DecryptionSession, _Mapping]] = ..., decryption_commitments: _Optional[_Union[DecryptionCommitments, _Mapping]] = ..., decryption_shares: _Optional[_Union[DecryptionShares, _Mapping]] = ..., decryption_responses: _Optional[_Union[DecryptionResponses, _Mapping]] = ..., decrypted_tally: _Optional[_Union[DecryptedTally, _Mapping]] = ..., challenged_ballot_decryption: _Optional[_Union[ChallengedBallotDecryption, _Mapping]] = ..., result: _Optional[_Union[Result, _Mapping]] = ..., signature: _Optional[bytes] = ...) -> None: ...
+    def __init__(self, election: _Optional[_Union[Election, _Mapping]] = ..., trustee_keys: _Optional[_Union[TrusteeKeys, _Mapping]] = ..., encrypted_shares: _Optional[_Union[EncryptedShares, _Mapping]] = ..., key_confirmation: _Optional[_Union[KeyConfirmation, _Mapping]] = ..., opening: _Optional[_Union[Opening, _Mapping]] = ..., device: _Optional[_Union[Device, _Mapping]] = ..., ballot: _Optional[_Union[Ballot, _Mapping]] = ..., cast: _Optional[_Union[Cast, _Mapping]] = ..., challenge: _Optional[_Union[Challenge, _Mapping]] = ..., device_close: _Optional[_Union[DeviceClose, _Mapping]] = ..., device_missing: _Optional[_Union[DeviceMissing, _Mapping]] = ..., polls_close: _Optional[_Union[PollsClose, _Mapping]] = ..., encrypted_tally: _Optional[_Union[EncryptedTally, _Mapping]] = ..., decryption_session: _Optional[_Union[DecryptionSession, _Mapping]] = ..., decryption_commitments: _Optional[_Union[DecryptionCommitments, _Mapping]] = ..., decryption_shares: _Optional[_Union[DecryptionShares, _Mapping]] = ..., decryption_responses: _Optional[_Union[DecryptionResponses, _Mapping]] = ..., decrypted_tally: _Optional[_Union[DecryptedTally, _Mapping]] = ..., challenged_ballot_decryption: _Optional[_Union[ChallengedBallotDecryption, _Mapping]] = ..., result: _Optional[_Union[Result, _Mapping]] = ..., key_commitment: _Optional[_Union[KeyCommitment, _Mapping]] = ..., share_complaint: _Optional[_Union[ShareComplaint, _Mapping]] = ..., share_answer: _Optional[_Union[ShareAnswer, _Mapping]] = ..., accusation: _Optional[_Union[Accusation, _Mapping]] = ..., ceremony_abandoned: _Optional[_Union[CeremonyAbandoned, _Mapping]] = ..., decrypted_ballot: _Optional[_Union[DecryptedBallot, _Mapping]] = ..., signature: _Optional[bytes] = ...) -> None: ...
 
 class Entry(_message.Message):
     __slots__ = ("kind", "sha256", "size")
@@ -114,21 +135,33 @@ class RoleKey(_message.Message):
     public_key: bytes
     def __init__(self, role: _Optional[_Union[Role, str]] = ..., name: _Optional[str] = ..., index: _Optional[int] = ..., public_key: _Optional[bytes] = ...) -> None: ...
 
+class KeyCommitment(_message.Message):
+    __slots__ = ("trustee", "commitment", "transcript")
+    TRUSTEE_FIELD_NUMBER: _ClassVar[int]
+    COMMITMENT_FIELD_NUMBER: _ClassVar[int]
+    TRANSCRIPT_FIELD_NUMBER: _ClassVar[int]
+    trustee: int
+    commitment: bytes
+    transcript: bytes
+    def __init__(self, trustee: _Optional[int] = ..., commitment: _Optional[bytes] = ..., transcript: _Optional[bytes] = ...) -> None: ...
+
 class TrusteeKeys(_message.Message):
-    __slots__ = ("trustee", "vote_commitments", "data_commitments", "communication_key", "vote_proof", "data_proof")
+    __slots__ = ("trustee", "vote_commitments", "data_commitments", "communication_key", "vote_proof", "data_proof", "transcript")
     TRUSTEE_FIELD_NUMBER: _ClassVar[int]
     VOTE_COMMITMENTS_FIELD_NUMBER: _ClassVar[int]
     DATA_COMMITMENTS_FIELD_NUMBER: _ClassVar[int]
     COMMUNICATION_KEY_FIELD_NUMBER: _ClassVar[int]
     VOTE_PROOF_FIELD_NUMBER: _ClassVar[int]
     DATA_PROOF_FIELD_NUMBER: _ClassVar[int]
+    TRANSCRIPT_FIELD_NUMBER: _ClassVar[int]
     trustee: int
     vote_commitments: _containers.RepeatedScalarFieldContainer[bytes]
     data_commitments: _containers.RepeatedScalarFieldContainer[bytes]
     communication_key: bytes
     vote_proof: KeyProof
     data_proof: KeyProof
-    def __init__(self, trustee: _Optional[int] = ..., vote_commitments: _Optional[_Iterable[bytes]] = ..., data_commitments: _Optional[_Iterable[bytes]] = ..., communication_key: _Optional[bytes] = ..., vote_proof: _Optional[_Union[KeyProof, _Mapping]] = ..., data_proof: _Optional[_Union[KeyProof, _Mapping]] = ...) -> None: ...
+    transcript: bytes
+    def __init__(self, trustee: _Optional[int] = ..., vote_commitments: _Optional[_Iterable[bytes]] = ..., data_commitments: _Optional[_Iterable[bytes]] = ..., communication_key: _Optional[bytes] = ..., vote_proof: _Optional[_Union[KeyProof, _Mapping]] = ..., data_proof: _Optional[_Union[KeyProof, _Mapping]] = ..., transcript: _Optional[bytes] = ...) -> None: ...
 
 class KeyProof(_message.Message):
     __slots__ = ("challenge", "responses")
@@ -139,12 +172,14 @@ class KeyProof(_message.Message):
     def __init__(self, challenge: _Optional[bytes] = ..., responses: _Optional[_Iterable[bytes]] = ...) -> None: ...
 
 class EncryptedShares(_message.Message):
-    __slots__ = ("trustee", "shares")
+    __slots__ = ("trustee", "shares", "transcript")
     TRUSTEE_FIELD_NUMBER: _ClassVar[int]
     SHARES_FIELD_NUMBER: _ClassVar[int]
+    TRANSCRIPT_FIELD_NUMBER: _ClassVar[int]
     trustee: int
     shares: _containers.RepeatedCompositeFieldContainer[EncryptedShare]
-    def __init__(self, trustee: _Optional[int] = ..., shares: _Optional[_Iterable[_Union[EncryptedShare, _Mapping]]] = ...) -> None: ...
+    transcript: bytes
+    def __init__(self, trustee: _Optional[int] = ..., shares: _Optional[_Iterable[_Union[EncryptedShare, _Mapping]]] = ..., transcript: _Optional[bytes] = ...) -> None: ...
 
 class EncryptedShare(_message.Message):
     __slots__ = ("recipient", "c0", "c1", "c2")
@@ -166,15 +201,55 @@ class SchnorrProof(_message.Message):
     response: bytes
     def __init__(self, challenge: _Optional[bytes] = ..., response: _Optional[bytes] = ...) -> None: ...
 
+class ShareComplaint(_message.Message):
+    __slots__ = ("trustee", "sender", "transcript")
+    TRUSTEE_FIELD_NUMBER: _ClassVar[int]
+    SENDER_FIELD_NUMBER: _ClassVar[int]
+    TRANSCRIPT_FIELD_NUMBER: _ClassVar[int]
+    trustee: int
+    sender: int
+    transcript: bytes
+    def __init__(self, trustee: _Optional[int] = ..., sender: _Optional[int] = ..., transcript: _Optional[bytes] = ...) -> None: ...
+
+class ShareAnswer(_message.Message):
+    __slots__ = ("trustee", "recipient", "nonce", "transcript")
+    TRUSTEE_FIELD_NUMBER: _ClassVar[int]
+    RECIPIENT_FIELD_NUMBER: _ClassVar[int]
+    NONCE_FIELD_NUMBER: _ClassVar[int]
+    TRANSCRIPT_FIELD_NUMBER: _ClassVar[int]
+    trustee: int
+    recipient: int
+    nonce: bytes
+    transcript: bytes
+    def __init__(self, trustee: _Optional[int] = ..., recipient: _Optional[int] = ..., nonce: _Optional[bytes] = ..., transcript: _Optional[bytes] = ...) -> None: ...
+
+class Accusation(_message.Message):
+    __slots__ = ("trustee", "message", "check")
+    TRUSTEE_FIELD_NUMBER: _ClassVar[int]
+    MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    CHECK_FIELD_NUMBER: _ClassVar[int]
+    trustee: int
+    message: bytes
+    check: str
+    def __init__(self, trustee: _Optional[int] = ..., message: _Optional[bytes] = ..., check: _Optional[str] = ...) -> None: ...
+
+class CeremonyAbandoned(_message.Message):
+    __slots__ = ("reason",)
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    reason: str
+    def __init__(self, reason: _Optional[str] = ...) -> None: ...
+
 class KeyConfirmation(_message.Message):
-    __slots__ = ("trustee", "base_hash", "key_ceremony_hash")
+    __slots__ = ("trustee", "base_hash", "key_ceremony_hash", "transcript")
     TRUSTEE_FIELD_NUMBER: _ClassVar[int]
     BASE_HASH_FIELD_NUMBER: _ClassVar[int]
     KEY_CEREMONY_HASH_FIELD_NUMBER: _ClassVar[int]
+    TRANSCRIPT_FIELD_NUMBER: _ClassVar[int]
     trustee: int
     base_hash: bytes
     key_ceremony_hash: bytes
-    def __init__(self, trustee: _Optional[int] = ..., base_hash: _Optional[bytes] = ..., key_ceremony_hash: _Optional[bytes] = ...) -> None: ...
+    transcript: bytes
+    def __init__(self, trustee: _Optional[int] = ..., base_hash: _Optional[bytes] = ..., key_ceremony_hash: _Optional[bytes] = ..., transcript: _Optional[bytes] = ...) -> None: ...
 
 class Opening(_message.Message):
     __slots__ = ("vote_key", "data_key", "extended_base_hash")
@@ -309,16 +384,16 @@ class PollsClose(_message.Message):
     def __init__(self, submitted: _Optional[int] = ..., cast: _Optional[int] = ..., challenged: _Optional[int] = ..., spoiled: _Optional[int] = ...) -> None: ...
 
 class EncryptedTally(_message.Message):
-    __slots__ = ("unit", "contest", "ballots", "options")
-    UNIT_FIELD_NUMBER: _ClassVar[int]
+    __slots__ = ("units", "contest", "ballots", "options")
+    UNITS_FIELD_NUMBER: _ClassVar[int]
     CONTEST_FIELD_NUMBER: _ClassVar[int]
     BALLOTS_FIELD_NUMBER: _ClassVar[int]
     OPTIONS_FIELD_NUMBER: _ClassVar[int]
-    unit: str
+    units: _containers.RepeatedScalarFieldContainer[str]
     contest: str
     ballots: int
     options: _containers.RepeatedCompositeFieldContainer[Ciphertext]
-    def __init__(self, unit: _Optional[str] = ..., contest: _Optional[str] = ..., ballots: _Optional[int] = ..., options: _Optional[_Iterable[_Union[Ciphertext, _Mapping]]] = ...) -> None: ...
+    def __init__(self, units: _Optional[_Iterable[str]] = ..., contest: _Optional[str] = ..., ballots: _Optional[int] = ..., options: _Optional[_Iterable[_Union[Ciphertext, _Mapping]]] = ...) -> None: ...
 
 class Ciphertext(_message.Message):
     __slots__ = ("a", "b")
@@ -329,36 +404,44 @@ class Ciphertext(_message.Message):
     def __init__(self, a: _Optional[bytes] = ..., b: _Optional[bytes] = ...) -> None: ...
 
 class DecryptionSession(_message.Message):
-    __slots__ = ("session", "trustees")
+    __slots__ = ("session", "trustees", "purpose", "confirmation_code")
     SESSION_FIELD_NUMBER: _ClassVar[int]
     TRUSTEES_FIELD_NUMBER: _ClassVar[int]
+    PURPOSE_FIELD_NUMBER: _ClassVar[int]
+    CONFIRMATION_CODE_FIELD_NUMBER: _ClassVar[int]
     session: int
     trustees: _containers.RepeatedScalarFieldContainer[int]
-    def __init__(self, session: _Optional[int] = ..., trustees: _Optional[_Iterable[int]] = ...) -> None: ...
+    purpose: SessionPurpose
+    confirmation_code: bytes
+    def __init__(self, session: _Optional[int] = ..., trustees: _Optional[_Iterable[int]] = ..., purpose: _Optional[_Union[SessionPurpose, str]] = ..., confirmation_code: _Optional[bytes] = ...) -> None: ...
 
 class DecryptionCommitments(_message.Message):
-    __slots__ = ("session", "trustee", "first", "commitments")
+    __slots__ = ("session", "trustee", "first", "commitments", "transcript")
     SESSION_FIELD_NUMBER: _ClassVar[int]
     TRUSTEE_FIELD_NUMBER: _ClassVar[int]
     FIRST_FIELD_NUMBER: _ClassVar[int]
     COMMITMENTS_FIELD_NUMBER: _ClassVar[int]
+    TRANSCRIPT_FIELD_NUMBER: _ClassVar[int]
     session: int
     trustee: int
     first: int
     commitments: _containers.RepeatedScalarFieldContainer[bytes]
-    def __init__(self, session: _Optional[int] = ..., trustee: _Optional[int] = ..., first: _Optional[int] = ..., commitments: _Optional[_Iterable[bytes]] = ...) -> None: ...
+    transcript: bytes
+    def __init__(self, session: _Optional[int] = ..., trustee: _Optional[int] = ..., first: _Optional[int] = ..., commitments: _Optional[_Iterable[bytes]] = ..., transcript: _Optional[bytes] = ...) -> None: ...
 
 class DecryptionShares(_message.Message):
-    __slots__ = ("session", "trustee", "first", "shares")
+    __slots__ = ("session", "trustee", "first", "shares", "transcript")
     SESSION_FIELD_NUMBER: _ClassVar[int]
     TRUSTEE_FIELD_NUMBER: _ClassVar[int]
     FIRST_FIELD_NUMBER: _ClassVar[int]
     SHARES_FIELD_NUMBER: _ClassVar[int]
+    TRANSCRIPT_FIELD_NUMBER: _ClassVar[int]
     session: int
     trustee: int
     first: int
     shares: _containers.RepeatedCompositeFieldContainer[DecryptionShare]
-    def __init__(self, session: _Optional[int] = ..., trustee: _Optional[int] = ..., first: _Optional[int] = ..., shares: _Optional[_Iterable[_Union[DecryptionShare, _Mapping]]] = ...) -> None: ...
+    transcript: bytes
+    def __init__(self, session: _Optional[int] = ..., trustee: _Optional[int] = ..., first: _Optional[int] = ..., shares: _Optional[_Iterable[_Union[DecryptionShare, _Mapping]]] = ..., transcript: _Optional[bytes] = ...) -> None: ...
 
 class DecryptionShare(_message.Message):
     __slots__ = ("partial_decryption", "a", "b")
@@ -371,28 +454,30 @@ class DecryptionShare(_message.Message):
     def __init__(self, partial_decryption: _Optional[bytes] = ..., a: _Optional[bytes] = ..., b: _Optional[bytes] = ...) -> None: ...
 
 class DecryptionResponses(_message.Message):
-    __slots__ = ("session", "trustee", "first", "responses")
+    __slots__ = ("session", "trustee", "first", "responses", "transcript")
     SESSION_FIELD_NUMBER: _ClassVar[int]
     TRUSTEE_FIELD_NUMBER: _ClassVar[int]
     FIRST_FIELD_NUMBER: _ClassVar[int]
     RESPONSES_FIELD_NUMBER: _ClassVar[int]
+    TRANSCRIPT_FIELD_NUMBER: _ClassVar[int]
     session: int
     trustee: int
     first: int
     responses: _containers.RepeatedScalarFieldContainer[bytes]
-    def __init__(self, session: _Optional[int] = ..., trustee: _Optional[int] = ..., first: _Optional[int] = ..., responses: _Optional[_Iterable[bytes]] = ...) -> None: ...
+    transcript: bytes
+    def __init__(self, session: _Optional[int] = ..., trustee: _Optional[int] = ..., first: _Optional[int] = ..., responses: _Optional[_Iterable[bytes]] = ..., transcript: _Optional[bytes] = ...) -> None: ...
 
 class DecryptedTally(_message.Message):
-    __slots__ = ("unit", "contest", "ballots", "options")
-    UNIT_FIELD_NUMBER: _ClassVar[int]
+    __slots__ = ("units", "contest", "ballots", "options")
+    UNITS_FIELD_NUMBER: _ClassVar[int]
     CONTEST_FIELD_NUMBER: _ClassVar[int]
     BALLOTS_FIELD_NUMBER: _ClassVar[int]
     OPTIONS_FIELD_NUMBER: _ClassVar[int]
-    unit: str
+    units: _containers.RepeatedScalarFieldContainer[str]
     contest: str
     ballots: int
     options: _containers.RepeatedCompositeFieldContainer[DecryptedOption]
-    def __init__(self, unit: _Optional[str] = ..., contest: _Optional[str] = ..., ballots: _Optional[int] = ..., options: _Optional[_Iterable[_Union[DecryptedOption, _Mapping]]] = ...) -> None: ...
+    def __init__(self, units: _Optional[_Iterable[str]] = ..., contest: _Optional[str] = ..., ballots: _Optional[int] = ..., options: _Optional[_Iterable[_Union[DecryptedOption, _Mapping]]] = ...) -> None: ...
 
 class DecryptedOption(_message.Message):
     __slots__ = ("option", "count", "value", "challenge", "response")
@@ -433,6 +518,22 @@ class ChallengedSelection(_message.Message):
     value: int
     nonce: bytes
     def __init__(self, option: _Optional[str] = ..., value: _Optional[int] = ..., nonce: _Optional[bytes] = ...) -> None: ...
+
+class DecryptedBallot(_message.Message):
+    __slots__ = ("confirmation_code", "contests")
+    CONFIRMATION_CODE_FIELD_NUMBER: _ClassVar[int]
+    CONTESTS_FIELD_NUMBER: _ClassVar[int]
+    confirmation_code: bytes
+    contests: _containers.RepeatedCompositeFieldContainer[DecryptedContest]
+    def __init__(self, confirmation_code: _Optional[bytes] = ..., contests: _Optional[_Iterable[_Union[DecryptedContest, _Mapping]]] = ...) -> None: ...
+
+class DecryptedContest(_message.Message):
+    __slots__ = ("contest", "options")
+    CONTEST_FIELD_NUMBER: _ClassVar[int]
+    OPTIONS_FIELD_NUMBER: _ClassVar[int]
+    contest: str
+    options: _containers.RepeatedCompositeFieldContainer[DecryptedOption]
+    def __init__(self, contest: _Optional[str] = ..., options: _Optional[_Iterable[_Union[DecryptedOption, _Mapping]]] = ...) -> None: ...
 
 class Result(_message.Message):
     __slots__ = ("contests",)

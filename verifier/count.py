@@ -1,0 +1,102 @@
+"""The third reading: sessions of the tallies and of ballots, and what they open."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from verifier.findings import Findings
+from verifier.frames import Item
+from verifier.openings import Openings
+from verifier.options import Decryptions
+from verifier.order import Phase
+from verifier.schema import pb
+from verifier.sessions import BALLOT, TALLY, well_formed
+from verifier.signers import speaker
+from verifier.survey import Books, Survey
+from verifier.targets import TallyTarget, Target
+from verifier.wire import Reader, kind_of, parse_artifact
+
+
+class Count:
+    """Follows the record from the close of the polls once more."""
+
+    def __init__(
+        self, survey: Survey, books: Books, reread: Callable[[int], bytes], findings: Findings
+    ) -> None:
+        """Take what the first two readings left behind; checks V10 of the tallies at once."""
+        assert survey.preparation is not None, "there are no books without an election"
+        group, keys = books.election.group, books.keys
+        table = group.table(keys.vote)
+        self._survey = survey
+        self._books = books
+        self._preparation = survey.preparation
+        self._decryption = survey.preparation.decryption
+        self._findings = findings
+        self._openings = Openings(
+            books.election, keys, table, books.ballots.challenges, reread, findings
+        )
+        self._tallies = TallyTarget(group, books.counting)
+        decryptions = Decryptions(group, keys.vote, table, keys.extended_hash, findings)
+        books.counting.check(decryptions)
+
+    def take(self, item: Item) -> None:
+        """Check one artifact that follows the close."""
+        artifact, _ = parse_artifact(item.data)
+        if artifact is None or item.number in self._survey.ignored:
+            return
+        kind = kind_of(artifact)
+        place, culprit = speaker(item.number, artifact)
+        reader = Reader(self._books.election.group, self._findings, place, culprit)
+        if kind == "decryption_session":
+            self._session(artifact.decryption_session, reader)
+        elif kind in ("decryption_commitments", "decryption_shares", "decryption_responses"):
+            self._decryption.part(artifact, reader)
+        elif kind == "decrypted_tally":
+            self._decryption.sessions.decrypted_tally(reader)
+        elif kind == "challenged_ballot_decryption":
+            self._openings.challenged_ballot(artifact.challenged_ballot_decryption, reader)
+        elif kind == "decrypted_ballot":
+            self._openings.decrypted_ballot(artifact.decrypted_ballot, reader, self._decryption)
+        elif kind == "accusation":
+            self._preparation.accusation(artifact.accusation, reader, Phase.TALLIED)
+
+    def _session(self, statement: pb.DecryptionSession, reader: Reader) -> None:
+        """Begin a session, which ends the one before it."""
+        self._end_session()
+        target, problem = self._target(statement, reader)
+        keys = self._books.keys
+        session = self._decryption.sessions.begin(statement, reader, keys, target, problem)
+        session.last = reader.place.artifact == self._survey.last_session
+
+    def _target(self, statement: pb.DecryptionSession, reader: Reader) -> tuple[Target | None, str]:
+        """Return what a session decrypts, and why it may not, "" if it may."""
+        code = statement.confirmation_code
+        if not well_formed(statement, reader):
+            return None, ""
+        if statement.purpose == TALLY:
+            return self._tallies, "tallies have no confirmation code" if code else ""
+        if statement.purpose != BALLOT:
+            return None, "drills are over when the polls are closed"
+        target = self._openings.target(code)
+        problem = ""
+        if (reader.place.artifact or 0) < self._survey.last_tally or (
+            len(self._tallies) and not self._survey.last_tally
+        ):
+            problem = "the ballot's session stands before the last decrypted tally"
+        elif code != self._openings.awaited():
+            problem = "the next challenged ballot that is not opened is another one"
+        return target, problem
+
+    def _end_session(self) -> None:
+        self._decryption.end()
+        session = self._decryption.sessions.current
+        if session is not None and session.last:
+            self._decryption.combination(session)
+
+    def finish(self, complete: bool) -> None:
+        """Close the last session, and check what is there, and if all is, what is not."""
+        self._end_session()
+        self._books.counting.contests_present(self._books.ballots.submitted_in, complete)
+        if complete:
+            self._openings.missing()
+        self._books.counting.check_result()
