@@ -39,6 +39,10 @@ demo: $(RUN)/.installed ## Run the demo election (OUT=DIR BALLOTS=N SEED=S)
 bench: $(RUN)/.installed ## Measure the cost of exponentiations and proofs
 	@$(RUN)/bin/python -m benchmarks.exponentiation
 
+.PHONY: bench-trustees
+bench-trustees: $(RUN)/.installed ## Measure what a key ceremony and a tally cost a trustee
+	@$(RUN)/bin/python -m benchmarks.trustees $(ARGS)
+
 .PHONY: install
 install: $(RUN)/.installed ## Install the programs into .venv
 

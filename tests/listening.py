@@ -77,6 +77,7 @@ class Listening:
         network: Network | None = None,
         port: int = 0,
         start_decryption: StartDecryption = no_decryption,
+        start_drill: StartDecryption = no_decryption,
         present: Callable[[], Sequence[int]] = tuple,
         notices: Callable[[], Sequence[str]] = tuple,
         followers: int = 4,
@@ -105,7 +106,7 @@ class Listening:
         add_roles(
             self.roles.grpc_server,
             BallotBoxServicer(board),
-            AdministrationServicer(board, start_decryption),
+            AdministrationServicer(board, start_decryption, start_drill),
         )
         if add is not None:
             add(self.roles.grpc_server)

@@ -15,18 +15,22 @@ import threading
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from crypto import sealing
+from crypto.errors import Malformed, Rejected, SailauError
 from crypto.parameters import Parameters
+from crypto.sealing import SealedNonce
 from identity.rolekeys import RoleKey
-from record.artifacts import Artifact, Role, Statement
-from record.state import Phase
+from record.artifacts import Artifact, DeviceClose, Role, Statement
+from record.state import Phase, Round
 from record.transcript import Transcript
 from tally.tabulator import Tabulator
-from tests.ballots import Plain, submit
+from tests.ballots import Encryptor, Plain, submit
+from tests.cheating import Cheat, CheatingTrustee
 from tests.decrypting import VOTES, close_polls
 from tests.world import ADMINISTRATOR, World, manifest_bytes, public_bytes, trustee_name
 from trustees.coordinator import Coordinator
 from trustees.machine import Membership, Trustee
-from trustees.messages import ConfirmationDue, Message, PostArtifact, Step
+from trustees.messages import ConfirmationDue, Message, PostArtifact, PostNonceShares, Step
 from trustees.reading import RecordCopy
 from trustees.vault import SecretStore
 
@@ -36,7 +40,7 @@ class DictStore:
     """Secrets in memory, with the promises of a key store; `copy` is what a crash leaves."""
 
     values: dict[str, bytes] = field(default_factory=dict)
-    writes: int = 0
+    history: list[dict[str, bytes]] = field(default_factory=list)
 
     @property
     def secrets(self) -> Mapping[str, bytes]:
@@ -45,20 +49,27 @@ class DictStore:
 
     def update(self, changes: Mapping[str, bytes]) -> None:
         """All at once."""
-        self.values = {**self.values, **changes}
-        self.writes += 1
+        self._write({**self.values, **changes})
 
     def remove(self, names: Iterable[str]) -> None:
         """What is not there is an error, as in the key store."""
         values = dict(self.values)
         for name in names:
             del values[name]
-        self.values = values
-        self.writes += 1
+        self._write(values)
 
     def copy(self) -> DictStore:
         """Another store with the same contents."""
         return DictStore(dict(self.values))
+
+    @property
+    def writes(self) -> int:
+        """How often something was written; `history` has what was there after each time."""
+        return len(self.history)
+
+    def _write(self, values: dict[str, bytes]) -> None:
+        self.values = values
+        self.history.append(values)
 
 
 class MemoryLog:
@@ -145,6 +156,7 @@ class Hall:
         self.stores = dict(stores) if stores else {i: DictStore() for i in indices}
         self.trustees = {i: self.make(i) for i in indices}
         self.posted: dict[int, list[Message]] = {i: [] for i in indices}
+        self.refused: dict[int, list[SailauError]] = {}
         self.tabulator = Tabulator(self.log, self.nonce_shares, self._sign_checkpoint)
 
     def make(
@@ -152,6 +164,11 @@ class Hall:
     ) -> Trustee:
         """Trustee i, from its store."""
         return Trustee(self.membership(i), store or self.stores[i], self._verify, copy)
+
+    def cheat(self, i: int, cheat: Cheat) -> None:
+        """Trustee i cheats from now on; what the server refuses is kept in `refused`."""
+        store, self.refused[i] = self.stores[i], []
+        self.trustees[i] = CheatingTrustee(self.membership(i), store, self._verify, cheat=cheat)
 
     def membership(self, i: int) -> Membership:
         """What trustee i's invitation says."""
@@ -184,21 +201,35 @@ class Hall:
         """The server takes a message of trustee i."""
         self.posted[i].append(message)
         if isinstance(message, PostArtifact):
-            self.coordinator.post(self.world.transcript.parse(message.data))
+            self.coordinator.post(i, self.coordinator.parse(i, message.data))
         else:
             self.coordinator.post_nonce_shares(i, message.session, message.shares)
         self.trustees[i].posted(message)
 
     def turn(self, i: int) -> bool:
         """One step of trustee i, posted and confirmed; whether there was anything to do."""
+        if i in self.refused and self.trustees[i].refusal is not None:
+            return False
         step = self.step(i)
         if isinstance(step.event, ConfirmationDue):
-            self.trustees[i].confirm()
+            self.confirm(i)
             return True
         if step.message is None:
             return False
-        self.post(i, step.message)
+        if i not in self.refused:
+            self.post(i, step.message)
+            return True
+        size = self.log.size()
+        try:
+            self.post(i, step.message)
+        except (Malformed, Rejected) as error:
+            self.refused[i].append(error)
+            return self.log.size() > size
         return True
+
+    def confirm(self, i: int) -> None:
+        """The person at trustee i has a backup and agrees."""
+        self.trustees[i].confirm(dict(self.trustees[i].backup()))
 
     def run(self, only: Iterable[int] | None = None) -> None:
         """Turn after turn until nobody has anything to do."""
@@ -253,3 +284,54 @@ def fork(hall: Hall) -> Hall:
     other = Hall(world, {i: store.copy() for i, store in hall.stores.items()})
     other.nonce_shares.rows.update(hall.nonce_shares.rows)
     return other
+
+
+def swap_closes(artifacts: list[Artifact]) -> None:
+    """The devices close in another order; no rule and no signature is against it."""
+    first, second = (n for n, a in enumerate(artifacts) if isinstance(a.statement, DeviceClose))
+    artifacts[first], artifacts[second] = artifacts[second], artifacts[first]
+
+
+class OtherNonce(Encryptor):
+    """Seals another nonce than the one that it encrypts with."""
+
+    def encrypted_nonce(self) -> SealedNonce:
+        """Of a ballot nonce that opens nothing."""
+        return sealing.seal_nonce(self.keys.data_key, self.h_i, bytes(32))
+
+
+# --- what tests ask for
+
+
+def counts(world: World) -> dict[tuple[str, str], tuple[int, ...]]:
+    """The decrypted counts by unit and contest, where every unit is counted for itself."""
+    return {
+        (t.units[0], t.contest): tuple(o.count for o in t.options)
+        for t in world.state.decrypted_tallies
+    }
+
+
+def same(before: Message | None, after: Message | None) -> bool:
+    """Byte for byte; `repr` and equality of the dataclasses leave nothing out."""
+    if isinstance(before, PostArtifact) and isinstance(after, PostArtifact):
+        return before.data == after.data
+    return before == after
+
+
+def after_nonces(trustee: Trustee) -> Step:
+    """What is due when the nonce shares, which a restart begins again, are posted."""
+    step = trustee.step()
+    while isinstance(step.message, PostNonceShares):
+        trustee.posted(step.message)
+        step = trustee.step()
+    return step
+
+
+def play_until(hall: Hall, round_: Round, who: tuple[int, ...]) -> None:
+    """Turns until everybody in `who` has finished `round_`."""
+    while True:
+        session = hall.world.state.session
+        assert session is not None
+        if all(session.done(round_, i) for i in who):
+            return
+        assert any(hall.turn(i) for i in who if not session.done(round_, i))

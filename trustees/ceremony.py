@@ -1,10 +1,11 @@
 """The rounds of key generation (spec 3.2.2), for one trustee.
 
-    secrets, keys = generate(context, i)        # round 1; post keys
+    secrets, keys = generate(context, i)         # post their commitment, then the keys
     dealer = Dealer.accept(context, i, secrets, all_keys)
-    shares = dealer.encrypted_shares()          # round 2; post shares
-    result = dealer.open(all_shares)            # round 3
-    result.confirmation                         # post once a person has agreed
+    nonces, shares = dealer.encrypted_shares()   # post the shares
+    received = dealer.receive(all_shares)        # complain of everybody in received.wrong
+    result = dealer.finish(received, all_shares, answers)
+    result.confirmation                          # post once a person has agreed
 
 Each round consumes what the one before returned and what everybody has posted, so
 the order cannot be got wrong. `generate` and `encrypted_shares` draw randomness: keep
@@ -14,18 +15,32 @@ what they return before it leaves, and send that again instead of calling them a
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import TypeAlias
 
 from crypto import schnorr, sealing
-from crypto.errors import Rejected
+from crypto.errors import InvalidProof, Rejected
 from crypto.group import mpz
 from crypto.secret_sharing import Polynomial, secret_key_share, verify_share
-from record.artifacts import EncryptedShare, EncryptedShares, KeyConfirmation, TrusteeKeys
+from record.artifacts import (
+    EncryptedShare,
+    EncryptedShares,
+    KeyConfirmation,
+    ShareAnswer,
+    TrusteeKeys,
+)
 from record.election import ElectionContext, ElectionKeys, joint_keys
-from record.proofs import rejecting, verify_encrypted_shares, verify_trustee_keys
+from record.proofs import (
+    verify_encrypted_shares,
+    verify_share_answer,
+    verify_trustee_keys,
+)
 
 SHARE_CHECK = "R.key-share"
 """The id of the check that a share fits its sender's commitments (28, 29)."""
+
+_Pair: TypeAlias = tuple[mpz, mpz]
+"""P_j(i) and P-hat_j(i)."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -52,15 +67,23 @@ class KeyShares:
 
 
 @dataclass(frozen=True, slots=True)
+class Received:
+    """The shares for one trustee: what is right (secret), and who sent one that is wrong."""
+
+    right: Mapping[int, _Pair] = field(repr=False)
+    wrong: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Outcome:
-    """The end of round 3: the key shares (secret), the joint keys, and what to sign."""
+    """The end of the rounds: the key shares (secret), the joint keys, and what to sign."""
 
     shares: KeyShares
     keys: ElectionKeys
     confirmation: KeyConfirmation
 
 
-# --- round 1
+# --- the keys
 
 
 def generate(context: ElectionContext, i: int) -> tuple[KeySecrets, TrusteeKeys]:
@@ -88,7 +111,7 @@ def _public_half(context: ElectionContext, i: int, secrets: KeySecrets) -> Trust
     return TrusteeKeys(i, vote, data, kappa, vote_proof, data_proof)
 
 
-# --- rounds 2 and 3
+# --- the shares
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,45 +158,76 @@ class Dealer:
                 "R.trustee-keys",
                 "the keys are not those of this trustee's secrets",
                 culprit=f"trustee {self.trustee}",
-                where="round 1",
+                where="keys",
             )
 
-    def encrypted_shares(self) -> EncryptedShares:
-        """Round 2: the shares for all others, each under its recipient's key (15-22)."""
-        shares = []
-        for keys in self.keys:
-            if keys.trustee != self.trustee:
-                sealed = sealing.seal_shares(
-                    self.context.group,
-                    self.context.election.parameter_base_hash,
-                    self.trustee,
-                    keys.trustee,
-                    keys.communication_key,
-                    *self._own_share_for(keys.trustee),
-                )
-                shares.append(EncryptedShare(keys.trustee, sealed.c0, sealed.c1, sealed.c2))
-        return EncryptedShares(self.trustee, tuple(shares))
+    def encrypted_shares(self) -> tuple[tuple[mpz, ...], EncryptedShares]:
+        """The shares for all others, each under its recipient's key (15-22).
 
-    def open(self, shares: Mapping[int, EncryptedShares]) -> Outcome:
-        """Round 3: open the shares of all others, check them (28, 29) and add them up (24).
-
-        `shares` are by sender. Raises `Rejected` naming the sender whose message is
-        wrong: the proof of (22), the recipients, or R.key-share for a share that does
-        not fit its sender's commitments.
+        The nonces xi_i,l come with them, secret, by ascending recipient l.
         """
-        group = self.context.group
-        received = [self._share_from(keys, shares) for keys in self.keys]
-        joint = joint_keys(self.context, self.keys)
+        group, h_p = self.context.group, self.context.election.parameter_base_hash
+        nonces, shares = [], []
+        for keys in self.keys:
+            ell = keys.trustee
+            if ell != self.trustee:
+                xi, kappa = group.random_scalar(), keys.communication_key
+                own = self._own_share_for(ell)
+                sealed = sealing.seal_shares(group, h_p, self.trustee, ell, kappa, *own, xi)
+                nonces.append(xi)
+                shares.append(EncryptedShare(ell, sealed.c0, sealed.c1, sealed.c2))
+        return tuple(nonces), EncryptedShares(self.trustee, tuple(shares))
+
+    def receive(self, shares: Mapping[int, EncryptedShares]) -> Received:
+        """Open the shares of all others and check them (28, 29); `shares` are by sender.
+
+        Raises `Rejected` naming the sender whose message is not to be opened: for the
+        proof of (22), or the recipients.
+        """
+        right: dict[int, _Pair] = {self.trustee: self._own_share_for(self.trustee)}
+        wrong = []
+        for sender in self.keys:
+            j = sender.trustee
+            if j == self.trustee:
+                continue
+            if j not in shares or shares[j].trustee != j:
+                raise Rejected(SHARE_CHECK, "there are no shares", culprit=f"trustee {j}")
+            verify_encrypted_shares(self.context, shares[j])
+            try:
+                right[j] = self._opened(sender, self._mine(shares[j]))
+            except InvalidProof:
+                wrong.append(j)
+        return Received(right, tuple(wrong))
+
+    def finish(
+        self,
+        received: Received,
+        shares: Mapping[int, EncryptedShares],
+        answers: Mapping[int, ShareAnswer],
+    ) -> Outcome:
+        """Add everything up (24), with what the senders of wrong shares have published.
+
+        `answers` are by sender. Raises `Rejected`: R.key-share naming a sender that has
+        not answered, R.share-answer for one whose answer does not open a share that fits.
+        """
+        right, own = dict(received.right), self.keys[self.trustee - 1]
+        for j in received.wrong:
+            if j not in answers:
+                problem = "the share does not fit, and its sender has not opened it"
+                raise Rejected(SHARE_CHECK, problem, culprit=f"trustee {j}")
+            share, sender = self._mine(shares[j]), self.keys[j - 1]
+            right[j] = verify_share_answer(self.context, sender, own, share, answers[j])
+        group, joint = self.context.group, joint_keys(self.context, self.keys)
         return Outcome(
             KeyShares(
-                secret_key_share(group, (share for share, _ in received)),
-                secret_key_share(group, (share for _, share in received)),
+                secret_key_share(group, (share for share, _ in right.values())),
+                secret_key_share(group, (share for _, share in right.values())),
             ),
             joint,
             KeyConfirmation(self.trustee, self.context.base_hash, joint.key_ceremony_hash),
         )
 
-    def _own_share_for(self, recipient: int) -> tuple[mpz, mpz]:
+    def _own_share_for(self, recipient: int) -> _Pair:
         """P_i(l) and P-hat_i(l)."""
         group = self.context.group
         return (
@@ -181,33 +235,16 @@ class Dealer:
             self.secrets.data.evaluate(group, recipient),
         )
 
-    def _share_from(
-        self, sender: TrusteeKeys, shares: Mapping[int, EncryptedShares]
-    ) -> tuple[mpz, mpz]:
-        """P_j(i) and P-hat_j(i), checked."""
-        j, group = sender.trustee, self.context.group
-        if j == self.trustee:
-            return self._own_share_for(j)
-        if j not in shares or shares[j].trustee != j:
-            raise Rejected(SHARE_CHECK, "there are no shares", culprit=f"trustee {j}")
-        share, data_share = self._decrypt(shares[j])
-        with rejecting(SHARE_CHECK, f"trustee {j}", f"share of the vote key for {self.trustee}"):
-            verify_share(group, share, sender.vote_commitments, self.trustee)
-        with rejecting(SHARE_CHECK, f"trustee {j}", f"share of the data key for {self.trustee}"):
-            verify_share(group, data_share, sender.data_commitments, self.trustee)
-        return share, data_share
+    def _mine(self, message: EncryptedShares) -> EncryptedShare:
+        return next(s for s in message.shares if s.recipient == self.trustee)
 
-    def _decrypt(self, message: EncryptedShares) -> tuple[mpz, mpz]:
-        verify_encrypted_shares(self.context, message)
-        j = message.trustee
-        mine = next(s for s in message.shares if s.recipient == self.trustee)
-        with rejecting(SHARE_CHECK, f"trustee {j}", f"share for trustee {self.trustee}"):
-            return sealing.open_shares(
-                self.context.group,
-                self.context.election.parameter_base_hash,
-                j,
-                self.trustee,
-                self.secrets.zeta,
-                self.keys[self.trustee - 1].communication_key,
-                mine.sealed,
-            )
+    def _opened(self, sender: TrusteeKeys, share: EncryptedShare) -> _Pair:
+        """P_j(i) and P-hat_j(i), checked (23, 28, 29); raises `InvalidProof`."""
+        group, i = self.context.group, self.trustee
+        h_p, kappa = self.context.election.parameter_base_hash, self.keys[i - 1].communication_key
+        vote, data = sealing.open_shares(
+            group, h_p, sender.trustee, i, self.secrets.zeta, kappa, share.sealed
+        )
+        verify_share(group, vote, sender.vote_commitments, i)
+        verify_share(group, data, sender.data_commitments, i)
+        return vote, data

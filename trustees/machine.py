@@ -5,18 +5,21 @@
     step = trustee.step()
     step.message                        # post it, or None
     step.event                          # tell a person
-    trustee.confirm()                   # after ConfirmationDue, when the person agrees
+    trustee.backup()                    # after ConfirmationDue: write it, read it back
+    trustee.confirm(read_back)          # when the person agrees
     trustee.posted(step.message)        # when the server has taken a message
 
 It may be dropped at any moment and made again from the same key store: what was once
 said in a round is said again byte for byte, and nothing else ever.
 
 A refusal is final. Whatever fails a check, of the record's or of the policy's, is kept in
-`refusal`; from then on nothing is read and nothing said.
+`refusal`; from then on nothing is read and nothing said. That a ceremony was aborted is no
+refusal but an event, and the end.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -24,15 +27,19 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from crypto.errors import Malformed, Rejected, SailauError
 from identity.invitation import Invitation
 from identity.rolekeys import RoleKey
+from record.artifacts import PART
 from record.state import Phase, State
-from trustees import policy
+from trustees import policy, vault
+from trustees.decryption import Resources
 from trustees.desk import Desk
 from trustees.key_rounds import KeyRounds
-from trustees.messages import Event, Message, PostNonceShares, Refusing, Step, Waiting
+from trustees.messages import Computing, Event, Message, PostNonceShares, Refusing, Step, Waiting
+from trustees.parallel import SERIAL, Executor
 from trustees.reading import Reader, RecordCopy
 from trustees.record_copy import MemoryCopy
+from trustees.scratch import MemoryScratch, Scratch
 from trustees.session_rounds import SessionRounds
-from trustees.vault import SecretStore, Vault
+from trustees.vault import SECRETS, SecretStore, Vault
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,13 +70,17 @@ class Trustee:
         store: SecretStore,
         verify: policy.Verify,
         copy: RecordCopy | None = None,
+        *,
+        executor: Executor = SERIAL,
+        scratch: Scratch | None = None,
     ) -> None:
         """`store` keeps the secrets; `verify` is called once, before the first decryption.
 
         `copy` keeps what is read (in memory, if it is None); what it holds is read first.
+        `executor` is where long computations run, `scratch` keeps what they have done.
         Raises nothing: a store or copy that is not this election's shows in `step`.
         """
-        vault = Vault(store)
+        self._store = store
         role_key = membership.role_key
         expected = policy.Expected(
             membership.index,
@@ -77,11 +88,14 @@ class Trustee:
             membership.base_hash,
             membership.administrator_key,
         )
-        self._reader = Reader(vault, expected, MemoryCopy() if copy is None else copy)
+        opened = Vault(store)
+        self._reader = Reader(opened, expected, MemoryCopy() if copy is None else copy)
         private = Ed25519PrivateKey.from_private_bytes(role_key.secret_bytes())
-        desk = Desk(membership.index, private, vault, self._reader)
-        self._keys = KeyRounds(desk)
-        self._sessions = SessionRounds(desk, self._keys.key_shares, verify)
+        self._desk = Desk(membership.index, private, opened, self._reader)
+        self._teller = _Teller()
+        resources = Resources(executor, scratch or MemoryScratch(), self._teller)
+        self._keys = KeyRounds(self._desk)
+        self._sessions = SessionRounds(self._desk, self._keys.key_shares, verify, resources)
         self._refusal: SailauError | None = None
 
     def __repr__(self) -> str:
@@ -133,37 +147,78 @@ class Trustee:
         if not self._reader.caught_up:
             return Step(self._catching_up())
         try:
-            if self._reader.state.phase < Phase.TALLIED:
-                return self._keys_or_polls()
-            self._keys.step()
-            return self._sessions.step()
+            return self._due()
         except (Malformed, Rejected) as error:
             self._refusal = error
             return Step(Refusing(error))
 
-    def confirm(self) -> None:
+    def backup(self) -> Mapping[str, bytes]:
+        """What a backup holds beside the identity (`vault.BACKUP`); secret.
+
+        There from when a confirmation is due, `ValueError` before.
+        """
+        return self._keys.backup()
+
+    def confirm(self, read_back: Mapping[str, bytes]) -> None:
         """Agree to what the event `ConfirmationDue` showed; durable when this returns.
 
-        `ValueError` if no confirmation is due.
+        `read_back` are the values of `backup` as they were read from where it was
+        written. Raises `Rejected` (P.backup) if they are others, `ValueError` if no
+        confirmation is due.
         """
-        self._keys.confirm()
+        self._keys.confirm(read_back)
 
     def posted(self, message: Message) -> None:
         """The server has taken this message. (Artifacts show up on the board besides.)"""
         if isinstance(message, PostNonceShares):
             self._sessions.posted(message)
 
-    def _keys_or_polls(self) -> Step:
+    def listen(self, listener: Callable[[Computing], None]) -> None:
+        """Tell `listener` how far a long computation is, at most a hundred times for each.
+
+        What it raises comes out of `step`, and the computation goes on at the next one.
+        """
+        self._teller.listener = listener
+
+    def close(self) -> None:
+        """Stop what is being computed ahead. The next `step` may begin it again."""
+        self._sessions.close()
+
+    def leave(self, *, insist: bool = False) -> None:
+        """Erase everything of this election, so that the key store is free for another.
+
+        Raises `Rejected` (P.leave) if it may not be: see `policy.check_leave`. This
+        object is of no use afterwards.
+        """
+        there = [name for name in SECRETS if self._desk.vault.get(name) is not None]
+        policy.check_leave(self.phase, there, insist=insist)
+        self._sessions.forget()
+        vault.leave(self._store)
+
+    def _due(self) -> Step:
         step = self._keys.step()
-        match self._reader.state.phase:
-            case Phase.OPEN:
-                return Step(Waiting("the polls to close"))
-            case Phase.CLOSED:
-                return Step(Waiting("the encrypted tallies"))
-        return step
+        state = self._reader.state
+        if state.phase is Phase.ABORTED:
+            return step
+        policy.check_not_accused(state, self._desk.index)
+        return step if state.phase < Phase.READY else self._sessions.step()
 
     def _catching_up(self) -> Event:
         known = self._reader.known_size
         if self.size == 0 or known == 0:
             return Waiting("the record")
         return Waiting(f"the record: {self.size} of the {known} artifacts seen before")
+
+
+class _Teller:
+    """Says how far a computation is, each percent once; of short ones nothing."""
+
+    def __init__(self) -> None:
+        self.listener: Callable[[Computing], None] = lambda event: None
+        self._said = ("", 0)
+
+    def __call__(self, done: int, total: int, what: str) -> None:
+        said = what, 100 * done // total
+        if total > PART and said != self._said:
+            self._said = said
+            self.listener(Computing(what, done, total))

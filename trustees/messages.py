@@ -82,9 +82,14 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True)
 class ConfirmationDue:
-    """All keys and shares are right; a person has to compare and agree (`Trustee.confirm`)."""
+    """All keys and shares are right; a person has to compare and agree (`Trustee.confirm`).
+
+    The key shares are written, and `Trustee.backup` gives what a backup holds. `backed_up`
+    says that this key store itself comes from a backup.
+    """
 
     confirmation: Confirmation
+    backed_up: bool = False
 
     def __str__(self) -> str:
         return "waiting for your confirmation of the keys"
@@ -101,6 +106,18 @@ class Sending:
     def __str__(self) -> str:
         count = f" ({self.part} of {self.parts})" if self.parts > 1 else ""
         return f"sending {self.what}{count}"
+
+
+@dataclass(frozen=True, slots=True)
+class Computing:
+    """A long computation is under way: `done` of `total` ciphertexts of what `what` says."""
+
+    what: str
+    done: int
+    total: int
+
+    def __str__(self) -> str:
+        return f"computing the {self.what}: {self.done} of {self.total}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +138,22 @@ class Finished:
         return "everything is decrypted; nothing is left to do"
 
 
-Event: TypeAlias = Waiting | ConfirmationDue | Sending | Refusing | Finished
+@dataclass(frozen=True, slots=True)
+class Aborted:
+    """The key ceremony has come to nothing, and with it the election.
+
+    `trustee` is the index of the trustee that broke the protocol, or None if the
+    administrator has given the ceremony up. The ceremony's secrets are erased.
+    """
+
+    reason: str
+    trustee: int | None = None
+
+    def __str__(self) -> str:
+        return f"the key ceremony has ended without keys: {self.reason}"
+
+
+Event: TypeAlias = Waiting | ConfirmationDue | Sending | Computing | Refusing | Finished | Aborted
 
 
 @dataclass(frozen=True, slots=True)

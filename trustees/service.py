@@ -29,19 +29,18 @@ class CoordinatorServicer(coordinator_pb2_grpc.CoordinatorServiceServicer):
     ) -> coordinator_pb2.PostArtifactResponse:
         """Put a statement of the caller on the record."""
         i = self._caller(context)
-        artifact = self._log.transcript.parse(request.artifact)
+        self._coordinator.attend(i, request.program)
+        artifact = self._coordinator.parse(i, request.artifact)
         named = getattr(artifact.statement, "trustee", i)
         if named != i:
             raise Denied(f"the {artifact.name} is trustee {named}'s; the certificate is {i}'s")
-        self._coordinator.attend(i)
-        index = self._coordinator.post(artifact)
-        return coordinator_pb2.PostArtifactResponse(index=index)
+        return coordinator_pb2.PostArtifactResponse(index=self._coordinator.post(i, artifact))
 
     def Attend(
         self, request: coordinator_pb2.AttendRequest, context: grpc.ServicerContext
     ) -> coordinator_pb2.AttendResponse:
-        """Note that the caller is there."""
-        self._coordinator.attend(self._caller(context))
+        """Note that the caller is there; one program a trustee."""
+        self._coordinator.attend(self._caller(context), request.program)
         return coordinator_pb2.AttendResponse()
 
     def PostNonceShares(
@@ -51,6 +50,7 @@ class CoordinatorServicer(coordinator_pb2_grpc.CoordinatorServiceServicer):
         trustee = self._caller(context)
         if len(request.shares) > PART:
             raise Malformed("shares", f"has {len(request.shares)} entries, more than {PART}")
+        self._coordinator.attend(trustee, request.program)
         shares = [(s.confirmation_code, s.partial_decryption) for s in request.shares]
         self._coordinator.post_nonce_shares(trustee, request.session, shares)
         return coordinator_pb2.PostNonceSharesResponse()

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from itertools import combinations
 
 import pytest
@@ -15,10 +15,10 @@ from crypto.errors import Rejected
 from crypto.group import mpz
 from crypto.parameters import STANDARD, TOY, Parameters
 from crypto.secret_sharing import Polynomial, lagrange
-from record.artifacts import EncryptedShare, EncryptedShares, TrusteeKeys
+from record.artifacts import EncryptedShare, EncryptedShares, ShareAnswer, TrusteeKeys
 from record.election import ElectionContext
 from tests.world import World, manifest_bytes
-from trustees.ceremony import Dealer, KeySecrets, generate
+from trustees.ceremony import Dealer, KeySecrets, Outcome, Received, generate
 
 SIZES = [(1, 1), (2, 1), (2, 2), (3, 2), (5, 3), (4, 4)]
 
@@ -30,6 +30,7 @@ class Table:
     context: ElectionContext
     secrets: dict[int, KeySecrets]
     keys: dict[int, TrusteeKeys]
+    nonces: dict[int, tuple[mpz, ...]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, n: int, k: int, parameters: Parameters = TOY[-1]) -> Table:
@@ -45,8 +46,20 @@ class Table:
         return Dealer.accept(self.context, i, self.secrets[i], self.keys)
 
     def shares(self) -> dict[int, EncryptedShares]:
-        """Everybody's round 2."""
-        return {i: self.dealer(i).encrypted_shares() for i in self.keys}
+        """Everybody's shares; `nonces` has what opens them."""
+        made = {i: self.dealer(i).encrypted_shares() for i in self.keys}
+        self.nonces.update({i: nonces for i, (nonces, _) in made.items()})
+        return {i: shares for i, (_, shares) in made.items()}
+
+    def finish(
+        self,
+        i: int,
+        shares: dict[int, EncryptedShares],
+        answers: Mapping[int, ShareAnswer] | None = None,
+    ) -> Outcome:
+        """Trustee i's last round."""
+        dealer = self.dealer(i)
+        return dealer.finish(dealer.receive(shares), shares, answers or {})
 
 
 @pytest.mark.parametrize(("n", "k"), SIZES)
@@ -54,7 +67,7 @@ def test_every_quorum_holds_the_keys(n: int, k: int) -> None:
     """The shares of any k trustees determine the secrets of K and of K-hat; H_G is one."""
     table = Table.of(n, k)
     group, shares = table.context.group, table.shares()
-    outcomes = {i: table.dealer(i).open(shares) for i in table.keys}
+    outcomes = {i: table.finish(i, shares) for i in table.keys}
     assert len({o.confirmation.key_ceremony_hash for o in outcomes.values()}) == 1
     keys = outcomes[1].keys
     for chosen in combinations(outcomes, k):
@@ -68,7 +81,8 @@ def test_every_quorum_holds_the_keys(n: int, k: int) -> None:
 def test_real_group() -> None:
     """The same rounds over the standard parameters."""
     table = Table.of(2, 2, STANDARD)
-    outcomes = [table.dealer(i).open(table.shares()) for i in (1, 2)]
+    shares = table.shares()
+    outcomes = [table.finish(i, shares) for i in (1, 2)]
     assert outcomes[0].keys == outcomes[1].keys
 
 
@@ -157,7 +171,9 @@ def test_foreign_keys_in_our_name() -> None:
 class Liar(Dealer):
     """Trustee that seals what it likes for trustee 1, with good proofs."""
 
-    def sealed_for(self, recipient: int, share: mpz, data_share: mpz) -> EncryptedShare:
+    def sealed_for(
+        self, recipient: int, share: mpz, data_share: mpz, xi: mpz | None = None
+    ) -> EncryptedShare:
         """A share for one recipient."""
         sealed = sealing.seal_shares(
             self.context.group,
@@ -167,6 +183,7 @@ class Liar(Dealer):
             self.keys[recipient - 1].communication_key,
             share,
             data_share,
+            self.context.group.random_scalar() if xi is None else xi,
         )
         return EncryptedShare(recipient, sealed.c0, sealed.c1, sealed.c2)
 
@@ -187,7 +204,7 @@ def liar(table: Table, i: int) -> Liar:
 
 @given(delta=st.integers(1, TOY[-1].q - 1), data=st.booleans())
 def test_wrong_share(delta: int, data: bool) -> None:
-    """A share off by any amount fails (28) or (29) and names its sender."""
+    """A share off by any amount fails (28) or (29), and its sender has to answer for it."""
     table = Table.of(3, 2)
     shares, cheat = table.shares(), liar(table, 3)
     share, data_share = cheat.true_shares(1)
@@ -198,35 +215,63 @@ def test_wrong_share(delta: int, data: bool) -> None:
         share = (share + delta) % q
     wrong = cheat.sealed_for(1, share, data_share)
     shares[3] = EncryptedShares(3, (wrong, shares[3].shares[1]))
-    table.dealer(2).open(shares)
+    table.finish(2, shares)
+    assert table.dealer(1).receive(shares).wrong == (3,)
     with pytest.raises(Rejected) as caught:
-        table.dealer(1).open(shares)
+        table.finish(1, shares)
     assert (caught.value.check, caught.value.culprit) == ("R.key-share", "trustee 3")
 
 
 def test_share_not_below_q() -> None:
-    """A sealed number that is no scalar names its sender."""
+    """A sealed number that is no scalar is wrong, too."""
     table = Table.of(3, 2)
     shares, cheat = table.shares(), liar(table, 2)
     wrong = cheat.sealed_for(1, mpz(2**256 - 1), mpz(1))
     shares[2] = EncryptedShares(2, (wrong, shares[2].shares[1]))
-    with pytest.raises(Rejected) as caught:
-        table.dealer(1).open(shares)
-    assert (caught.value.check, caught.value.culprit) == ("R.key-share", "trustee 2")
+    assert table.dealer(1).receive(shares).wrong == (2,)
 
 
 def test_another_polynomial_for_one_trustee() -> None:
-    """A sender that gives one trustee shares of another polynomial is named by that one."""
+    """A sender that gives one trustee shares of another polynomial is found by that one."""
     table = Table.of(3, 2)
     shares, cheat = table.shares(), liar(table, 2)
     group = table.context.group
     other = Polynomial.generate(group, 2)
     wrong = cheat.sealed_for(3, other.evaluate(group, 3), cheat.true_shares(3)[1])
     shares[2] = EncryptedShares(2, (shares[2].shares[0], wrong))
-    table.dealer(1).open(shares)
+    assert table.dealer(1).receive(shares).wrong == ()
+    assert table.dealer(3).receive(shares).wrong == (2,)
+
+
+# --- answers
+
+
+def test_what_an_answer_opens_takes_the_place_of_what_was_received() -> None:
+    """The nonce of a right share gives everybody the same share as its receiver."""
+    table = Table.of(3, 2)
+    shares = table.shares()
+    dealer = table.dealer(1)
+    received = dealer.receive(shares)
+    without = Received({j: x for j, x in received.right.items() if j != 3}, (3,))
+    answers = {3: ShareAnswer(3, 1, table.nonces[3][0])}
+    assert dealer.finish(without, shares, answers) == dealer.finish(received, shares, {})
+
+
+@pytest.mark.parametrize("lie", ["share", "nonce"])
+def test_an_answer_that_opens_no_right_share(lie: str) -> None:
+    """A wrong share stays wrong when it is opened, and another nonce opens nothing."""
+    table = Table.of(3, 2)
+    shares, cheat, xi = table.shares(), liar(table, 3), table.context.group.random_scalar()
+    share, data_share = cheat.true_shares(1)
+    wrong = cheat.sealed_for(1, (share + 1) % table.context.group.q, data_share, xi)
+    shares[3] = EncryptedShares(3, (wrong, shares[3].shares[1]))
+    nonce = xi if lie == "share" else (xi + 1) % table.context.group.q
     with pytest.raises(Rejected) as caught:
-        table.dealer(3).open(shares)
-    assert caught.value.culprit == "trustee 2"
+        table.finish(1, shares, {3: ShareAnswer(3, 1, nonce)})
+    assert (caught.value.check, caught.value.culprit) == ("R.share-answer", "trustee 3")
+
+
+# --- messages that are not opened
 
 
 def _garbled(share: EncryptedShare) -> EncryptedShare:
@@ -249,7 +294,7 @@ def test_altered_ciphertext(alter: Callable[[EncryptedShare], EncryptedShare]) -
     first, second = shares[3].shares
     shares[3] = EncryptedShares(3, (alter(first), second))
     with pytest.raises(Rejected) as caught:
-        table.dealer(1).open(shares)
+        table.dealer(1).receive(shares)
     assert (caught.value.check, caught.value.culprit) == ("R.share-proof", "trustee 3")
 
 
@@ -261,9 +306,9 @@ def test_swapped_and_missing_shares() -> None:
     swapped = (replace(second, recipient=1), replace(first, recipient=3))
     for message in (EncryptedShares(2, swapped), EncryptedShares(2, (second,))):
         with pytest.raises(Rejected) as caught:
-            table.dealer(1).open({**honest, 2: message})
+            table.dealer(1).receive({**honest, 2: message})
         assert caught.value.culprit == "trustee 2"
     del honest[2]
     with pytest.raises(Rejected) as caught:
-        table.dealer(1).open(honest)
+        table.dealer(1).receive(honest)
     assert caught.value.culprit == "trustee 2"

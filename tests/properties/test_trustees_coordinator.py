@@ -8,12 +8,13 @@ import pytest
 
 from crypto.errors import Malformed, Rejected
 from crypto.parameters import TOY
-from record.artifacts import TrusteeKeys
+from record.artifacts import KeyCommitment
 from record.state import Phase, Status
-from tests.trustee_machines import Hall, fork, tallied
+from tests.decrypting import close_polls
+from tests.trustee_machines import Hall, ceremony, fork, tallied
 from tests.world import World, manifest_bytes
-from trustees.ceremony import generate
-from trustees.coordinator import PRESENT
+from trustees import vault
+from trustees.attendance import PRESENT
 from trustees.messages import PostArtifact, PostNonceShares
 
 
@@ -79,16 +80,86 @@ def test_no_session_before_and_after() -> None:
         assert caught.value.check == "R.order"
 
 
+def test_drills() -> None:
+    """From the confirmation of the keys to the close, as often as anybody likes."""
+    hall = ceremony(TOY[-1], 3, 2)
+    hall.attend(1, 2)
+    assert hall.coordinator.start_drill() == (1, (1, 2))
+    hall.run()
+    hall.world.play_opening()
+    hall.attend(3)
+    assert hall.coordinator.start_drill((2, 3)) == (2, (2, 3))
+    assert hall.coordinator.notices() == (
+        "Waiting for the commitments of trustee 2, trustee-2 (connected).",
+        "Waiting for the commitments of trustee 3, trustee-3 (connected).",
+    )
+    hall.run()
+    drill = hall.world.state.drill
+    assert drill is not None
+    assert drill.answered() == (2, 3)
+    with pytest.raises(Rejected, match="below the quorum"):
+        hall.coordinator.start_drill((1,))
+    for other in (Hall(World.begin(TOY[-1], manifest_bytes(), 3, 2)), fork(the_tallied())):
+        other.attend(1, 2, 3)
+        with pytest.raises(Rejected) as caught:
+            other.coordinator.start_drill()
+        assert caught.value.check == "R.order"
+
+
+def test_the_close_ends_a_drill() -> None:
+    """Nobody waits for a drill any more, and its nonces are forgotten."""
+    hall = ceremony(TOY[-1], 2, 2)
+    hall.world.play_opening()
+    hall.attend(1, 2)
+    hall.coordinator.start_drill()
+    hall.turn(1)
+    assert vault.SESSION in hall.stores[1].values
+    close_polls(hall.world)
+    hall.step(1)
+    assert vault.SESSION not in hall.stores[1].values
+    hall.tabulator.step()
+    hall.decrypt((1, 2))
+    assert hall.tabulator.step()
+
+
+# --- one program a trustee
+
+
+def test_one_program_a_trustee() -> None:
+    """A second program is told so, until the first has not been heard from for a while."""
+    hall = fork(the_tallied())
+    coordinator, one, two = hall.coordinator, b"1" * 16, b"2" * 16
+    coordinator.attend(1, one)
+    coordinator.attend(2, two)
+    for other in (two, b""):
+        with pytest.raises(Rejected, match="another program is connected as trustee 1") as caught:
+            coordinator.attend(1, other)
+        assert caught.value.check == "R.program"
+    hall.now = PRESENT
+    coordinator.attend(1, one)
+    hall.now = 2 * PRESENT
+    with pytest.raises(Rejected):
+        coordinator.attend(1, two)
+    assert coordinator.present() == (1,)
+    hall.now = 2 * PRESENT + 0.1
+    coordinator.attend(1, two)
+    with pytest.raises(Rejected):
+        coordinator.attend(1, one)
+
+
 def test_notices() -> None:
     """In every round those who are late are named, and whether they are connected."""
     hall = Hall(World.begin(TOY[-1], manifest_bytes(), 2, 2))
     hall.attend(2)
     assert hall.coordinator.notices() == (
-        "Waiting for the keys of trustee 1, trustee-1 (not connected).",
-        "Waiting for the keys of trustee 2, trustee-2 (connected).",
+        "Waiting for the commitment to its keys of trustee 1, trustee-1 (not connected).",
+        "Waiting for the commitment to its keys of trustee 2, trustee-2 (connected).",
     )
     hall.turn(1)
     assert len(hall.coordinator.notices()) == 1
+    hall.turn(2)
+    assert "the keys of trustee 1" in hall.coordinator.notices()[0]
+    hall.turn(1)
     hall.turn(2)
     assert "the shares of trustee 1" in hall.coordinator.notices()[0]
     hall.run()
@@ -110,26 +181,43 @@ def test_other_roles_statements() -> None:
     opening = hall.world.sign(hall.world.keys.opening())
     size = hall.log.size()
     with pytest.raises(Rejected) as caught:
-        hall.coordinator.post(opening)
+        hall.coordinator.post(1, opening)
     assert caught.value.check == "R.order"
     assert hall.log.size() == size
 
 
 def test_the_same_again() -> None:
-    """The same bytes have the same index; other ones in the same round are refused."""
+    """The same bytes have the same index; other ones in the same round are a cheat."""
     hall = Hall(World.begin(TOY[-1], manifest_bytes(), 2, 2))
     message = hall.step(1).message
     assert isinstance(message, PostArtifact)
-    artifact = hall.world.transcript.parse(message.data)
-    assert [hall.coordinator.post(artifact) for _ in range(3)] == [1, 1, 1]
-    other = Hall(hall.world)
+    artifact = hall.coordinator.parse(1, message.data)
+    assert [hall.coordinator.post(1, artifact) for _ in range(3)] == [1, 1, 1]
+    other = hall.world.sign(KeyCommitment(1, bytes(32)))
     with pytest.raises(Rejected) as caught:
-        other.coordinator.post(hall.world.sign(_other_keys(hall)))
-    assert (caught.value.check, caught.value.culprit) == ("R.order", "trustee 1")
+        hall.coordinator.post(1, other)
+    assert (caught.value.check, caught.value.culprit) == ("R.equivocation", "trustee 1")
+    assert hall.world.state.phase is Phase.ABORTED
+    size = hall.log.size()
+    with pytest.raises(Rejected):
+        hall.coordinator.post(1, other)
+    assert hall.log.size() == size
 
 
-def _other_keys(hall: Hall) -> TrusteeKeys:
-    return generate(hall.world.context, 1)[1]
+def test_nobody_is_accused_for_others() -> None:
+    """A message that a trustee passes on is no proof against it, nor, here, against its signer."""
+    hall = Hall(World.begin(TOY[-1], manifest_bytes(), 3, 2))
+    other = hall.world.sign(KeyCommitment(2, bytes(32)))
+    hall.turn(2)
+    for sender in (1, 3):
+        with pytest.raises(Rejected):
+            hall.coordinator.post(sender, other)
+    late = hall.world.sign(KeyCommitment(3, bytes(32)))
+    hall.run()
+    with pytest.raises(Rejected):
+        hall.coordinator.post(1, late)
+    assert hall.world.state.phase is Phase.READY
+    assert not hall.world.state.accused
 
 
 # --- nonce shares

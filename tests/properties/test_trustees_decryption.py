@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass, replace
 from functools import cache
+from typing import TypeVar
 
 import pytest
 from hypothesis import given
@@ -25,11 +27,16 @@ from record.decryption import combine, commitment_hash
 from record.state import Phase
 from tests.decrypting import play_election
 from tests.world import World
-from trustees import decryption
+from trustees import decryption, own_parts
 from trustees.ceremony import KeyShares
-from trustees.decryption import Answers, Committing, Revealing, nonce_share
+from trustees.decryption import Answers, Committing, Resources, Revealing, nonce_share
 from trustees.nonces import NonceKey, Session
+from trustees.parallel import SERIAL, Processes
+from trustees.scratch import MemoryScratch
 
+S = TypeVar("S")
+T = TypeVar("T")
+R = TypeVar("R")
 U = (1, 2, 3)
 NAMES = [f"trustee {i}" for i in U]
 
@@ -42,7 +49,7 @@ def the_world() -> World:
 
 def session(i: int) -> Session:
     world = the_world()
-    return Session(world.keys, i, 1, U, world.state.places())
+    return Session(world.keys, i, 1, U, world.state.tally_places())
 
 
 def key_shares(i: int) -> KeyShares:
@@ -94,7 +101,7 @@ def test_responses_are_accepted() -> None:
     made = {}
     world.append(DecryptionSession(1, U))
     for i in U:
-        about = Session(world.keys, i, 1, U, world.state.places())
+        about = Session(world.keys, i, 1, U, world.state.tally_places())
         secrets = world.secrets
         own = KeyShares(secrets.vote_shares[i], secrets.data_shares[i])
         made[i] = Committing(about, own, NonceKey.generate(about))
@@ -123,15 +130,14 @@ def test_unkept_commitment(who: int, place: int, name: str, factor: int) -> None
     shares = shares_of(revealing)
     value = getattr(shares[who][0].shares[place], name) * group.g_power(factor) % group.p
     wrong = altered(shares, who, place, **{name: value})
-    for r in revealing.values():
+    for i, r in revealing.items():
         with pytest.raises(Rejected) as caught:
             r.answer(wrong)
-        assert (caught.value.check, caught.value.culprit) == (
-            "R.decryption-commitment",
-            f"trustee {who}",
-        )
+        # What stands in its own name and is not its own, a trustee knows without d_i.
+        check = "P.key-store" if i == who else "R.decryption-commitment"
+        assert (caught.value.check, caught.value.culprit) == (check, f"trustee {who}")
     # Nothing was answered: with what was committed to the session can go on.
-    assert len(revealing[1].answer(shares).responses) == len(the_world().state.places())
+    assert len(revealing[1].answer(shares).responses) == len(the_world().state.tally_places())
 
 
 def test_incomplete_rounds() -> None:
@@ -146,9 +152,10 @@ def test_incomplete_rounds() -> None:
             round_.committing[1].reveal({**d, i: d[1]})
     revealing = round_.revealing()
     shares = shares_of(revealing)
-    with pytest.raises(Rejected) as caught:
-        revealing[1].answer({j: parts for j, parts in shares.items() if j != 3})
-    assert caught.value.culprit == "trustee 3"
+    for incomplete in ({1: shares[1], 2: shares[2]}, {**shares, 3: shares[2]}):
+        with pytest.raises(Rejected) as caught:
+            revealing[1].answer(incomplete)
+        assert (caught.value.check, caught.value.culprit) == ("R.session", "trustee 3")
 
 
 def test_answers_once() -> None:
@@ -198,22 +205,180 @@ def test_another_sessions_key() -> None:
         Committing(replace(session(1), number=2), key_shares(1), key)
 
 
-def test_many_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+# --- many parts
+
+
+class Forgetful:
+    """A scratch that keeps nothing."""
+
+    def read(self, name: str) -> bytes:
+        return b""
+
+    def write(self, name: str, data: bytes) -> None:
+        """Forget it."""
+
+    def clear(self) -> None:
+        """Forget everything."""
+
+
+class Counting:
+    """An executor that counts what it has computed, by the name of the function."""
+
+    def __init__(self) -> None:
+        self.done: Counter[str] = Counter()
+
+    def map(
+        self, function: Callable[[S, T], R], shared: S, tasks: Iterable[T], count: int
+    ) -> Generator[R, None, None]:
+        for task in tasks:
+            self.done[function.__name__] += 1
+            yield function(shared, task)
+
+
+@pytest.fixture
+def parts_of_three(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Three parts in each round: 3, 3 and 2 ciphertexts."""
+    for module in (decryption, own_parts):
+        monkeypatch.setattr(module, "PART", 3)
+    assert decryption.part_count(session(1)) == 3
+
+
+@dataclass
+class Played:
+    """What trustee 1 needs of the others to play a session of three parts."""
+
+    key: NonceKey
+    commitments: dict[int, list[DecryptionCommitments]]
+    shares: dict[int, list[DecryptionShares]]
+    answers: Answers
+
+    @classmethod
+    def begin(cls) -> Played:
+        """Everybody plays."""
+        round_ = Round.begin()
+        key = round_.committing[1].maker.nonce_key
+        d = {i: [c.part(n) for n in range(3)] for i, c in round_.committing.items()}
+        revealing = {i: c.reveal(d) for i, c in round_.committing.items()}
+        shares = {i: [r.part(n) for n in range(3)] for i, r in revealing.items()}
+        return cls(key, d, shares, revealing[1].answer(shares))
+
+    def again(self, resources: Resources) -> None:
+        """Trustee 1 says in each round what it has said."""
+        committing = self.committing(resources)
+        assert [committing.part(n) for n in range(3)] == self.commitments[1]
+        revealing = self.revealing(resources)
+        assert [revealing.part(n) for n in range(3)] == self.shares[1]
+        assert self.revealing(resources).answer(self.shares) == self.answers
+
+    def committing(self, resources: Resources) -> Committing:
+        """Trustee 1 after a restart."""
+        return Committing(session(1), key_shares(1), self.key, resources)
+
+    def revealing(self, resources: Resources) -> Revealing:
+        """Trustee 1 after a restart in round 2 or 3."""
+        return self.committing(resources).reveal(self.commitments)
+
+
+@pytest.mark.usefixtures("parts_of_three")
+def test_many_parts() -> None:
     """Rounds of several parts cover every ciphertext once, in order."""
-    monkeypatch.setattr(decryption, "PART", 3)
-    monkeypatch.setattr(decryption, "_CACHED_PARTS", 1)
-    count = decryption.part_count(session(1))
-    assert count == 3
-    round_ = Round.begin()
-    d = {i: [c.part(n) for n in range(count)] for i, c in round_.committing.items()}
-    revealing = {i: c.reveal(d) for i, c in round_.committing.items()}
-    shares = {i: [r.part(n) for n in range(count)] for i, r in revealing.items()}
-    answers = revealing[1].answer(shares)
-    parts = [answers.part(n) for n in range(count)]
+    answers = Played.begin().answers
+    parts = [answers.part(n) for n in range(3)]
     assert [p.first for p in parts] == [0, 3, 6]
     assert sum((p.responses for p in parts), ()) == answers.responses
     with pytest.raises(ValueError, match="no part 3"):
         answers.part(3)
+
+
+@pytest.mark.usefixtures("parts_of_three")
+def test_processes_say_the_same() -> None:
+    """Other processes give the same bytes in every round, and blame the same trustee."""
+    played = Played.begin()
+    resources = Resources(executor=Processes(2))
+    played.again(resources)
+    entries = list(played.shares[3][2].shares)
+    entries[1] = replace(entries[1], b=entries[0].b)
+    wrong = replace(played.shares[3][2], shares=tuple(entries))
+    for executor in (Processes(2), SERIAL):
+        with pytest.raises(Rejected) as caught:
+            played.revealing(Resources(executor=executor)).answer(
+                {**played.shares, 3: [*played.shares[3][:2], wrong]}
+            )
+        assert (caught.value.check, caught.value.culprit, caught.value.where) == (
+            "R.decryption-commitment",
+            "trustee 3",
+            "ciphertext 7",
+        )
+
+
+@pytest.mark.usefixtures("parts_of_three")
+def test_nothing_is_computed_twice() -> None:
+    """Each part of rounds 1 and 3 is computed once, however often the trustee restarts."""
+    played, executor, told = Played.begin(), Counting(), list[tuple[int, int, str]]()
+    resources = Resources(executor, MemoryScratch(), lambda *done: told.append(done))
+    for _ in range(3):
+        played.again(resources)
+    assert executor.done == {"make_shares": 3, "make_challenges": 3}
+    assert told == [
+        (done, 8, what)
+        for what in ("partial decryptions", "joint challenges")
+        for done in (3, 6, 8)
+    ]
+
+
+@pytest.mark.usefixtures("parts_of_three")
+def test_a_restart_in_the_middle() -> None:
+    """What was computed before a crash is taken up, in each round."""
+    played, scratch = Played.begin(), MemoryScratch()
+    before = Resources(Counting(), scratch)
+    committing = played.committing(before)
+    assert [committing.part(n) for n in range(2)] == played.commitments[1][:2]
+
+    def crash(done: int, total: int, what: str) -> None:
+        raise KeyboardInterrupt
+
+    after = Counting()
+    with pytest.raises(KeyboardInterrupt):
+        played.revealing(Resources(after, scratch, crash)).answer(played.shares)
+    played.again(Resources(after, scratch))
+    assert after.done == {"make_shares": 1, "make_challenges": 3}
+
+
+@pytest.mark.usefixtures("parts_of_three")
+@pytest.mark.parametrize("damage", [lambda x: b"", lambda x: x[:-1], lambda x: bytes(len(x))])
+def test_a_damaged_scratch(damage: Callable[[bytes], bytes]) -> None:
+    """A scratch that lies costs time; what is said stays the same."""
+    played, scratch, executor = Played.begin(), MemoryScratch(), Counting()
+    for _ in range(2):
+        played.again(Resources(executor, scratch))
+        scratch.values = {name: damage(data) for name, data in scratch.values.items()}
+    assert executor.done == {"make_shares": 6, "make_challenges": 6}
+    played.again(Resources(scratch=Forgetful()))
+
+
+@pytest.mark.usefixtures("parts_of_three")
+def test_kept_challenges_are_those_of_the_record() -> None:
+    """Challenges of other shares are not answered, even if they are still in the scratch."""
+    played, scratch = Played.begin(), MemoryScratch()
+    played.again(Resources(scratch=scratch))
+    wrong = altered({3: played.shares[3][:1]}, 3, 0, a=mpz(4))
+    with pytest.raises(Rejected) as caught:
+        played.revealing(Resources(scratch=scratch)).answer(
+            {**played.shares, 3: [*wrong[3], *played.shares[3][1:]]}
+        )
+    assert caught.value.check == "R.decryption-commitment"
+
+
+@pytest.mark.usefixtures("parts_of_three")
+def test_parts_in_any_order() -> None:
+    """A part that is asked for out of turn is still that part."""
+    played = Played.begin()
+    for scratch in (Forgetful(), MemoryScratch()):
+        committing = played.committing(Resources(scratch=scratch))
+        for n in (2, 0, 0, 1, 2, 1):
+            assert committing.part(n) == played.commitments[1][n]
+        committing.close()
+        committing.close()
 
 
 # --- what the record says of a cheat, so that anybody can name it
@@ -237,7 +402,7 @@ def test_wrong_share_or_response_is_named(
     """A wrong M_i or b_i that d_i covers, and a wrong v_i, fail (94, 95) and are named."""
     world = play_election(TOY[-1], until=Phase.TALLIED)
     world.append(DecryptionSession(1, (1, 2)))
-    places = world.state.places()
+    places = world.state.tally_places()
     nonces = {i: [world.group.random_scalar() for _ in places] for i in (1, 2)}
     entries = {i: [_share(world, i, x, nonces[i][x]) for x in range(len(places))] for i in (1, 2)}
     if alter is not None:
@@ -261,7 +426,7 @@ def test_wrong_share_or_response_is_named(
 
 
 def _share(world: World, i: int, x: int, u: mpz) -> DecryptionShare:
-    pad = world.state.places()[x].ciphertext.alpha
+    pad = world.state.tally_places()[x].ciphertext.alpha
     group, z = world.group, world.secrets.vote_shares[i]
     return DecryptionShare(group.power(pad, z), group.g_power(u), group.power(pad, u))
 
@@ -272,7 +437,7 @@ def _responses(
     z = world.secrets.vote_shares[i]
     joints = (
         combine(world.keys, place, {j: entries[j][x] for j in entries})
-        for x, place in enumerate(world.state.places())
+        for x, place in enumerate(world.state.tally_places())
     )
     return DecryptionResponses(
         1, i, 0, tuple(joint.respond(i, u, z) for joint, u in zip(joints, nonces, strict=True))

@@ -9,33 +9,49 @@ from pathlib import Path
 
 import pytest
 
-from crypto import sealing
 from crypto.errors import Rejected
+from crypto.group import mpz
 from crypto.parameters import STANDARD, TOY
 from identity.keystore import Keystore
 from identity.keystore_format import ScryptCost
 from record.artifacts import (
+    UNSEEN,
+    CeremonyAbandoned,
+    DecryptionCommitments,
+    DecryptionResponses,
     DecryptionShares,
-    EncryptedShare,
-    EncryptedShares,
-    TrusteeKeys,
+    key_commitment,
+    verify_signature,
 )
 from record.state import Phase, Round
-from tests.ballots import Plain
-from tests.decrypting import EXPECTED, play_result
-from tests.trustee_machines import DictStore, Hall, ceremony, fork, tallied
-from tests.world import World, manifest_bytes, trustee_name
+from tests.ballots import Fate, Plain, submit
+from tests.cheating import WrongProof
+from tests.decrypting import EXPECTED, close_polls, play_result
+from tests.trustee_machines import (
+    DictStore,
+    Hall,
+    after_nonces,
+    ceremony,
+    counts,
+    fork,
+    play_until,
+    swap_closes,
+    tallied,
+)
+from tests.world import World, manifest_bytes, manifest_document, trustee_name
 from trustees import vault
+from trustees.machine import Trustee
 from trustees.messages import (
+    Computing,
     ConfirmationDue,
     Finished,
-    Message,
     PostArtifact,
     PostNonceShares,
     Refusing,
     Waiting,
 )
 from trustees.record_copy import FileCopy
+from trustees.scratch import FolderScratch
 
 SIZES = [(1, 1), (2, 2), (3, 2), (5, 3)]
 SUBSETS = [
@@ -53,13 +69,6 @@ SUBSETS = [
 def the_tallied(n: int, k: int) -> Hall:
     """An election up to its tallies; fork it before going on."""
     return tallied(TOY[-1], n, k)
-
-
-def counts(world: World) -> dict[tuple[str, str], tuple[int, ...]]:
-    return {
-        (t.unit, t.contest): tuple(o.count for o in t.options)
-        for t in world.state.decrypted_tallies
-    }
 
 
 @pytest.mark.parametrize(("n", "k", "chosen"), sorted(set(SUBSETS)))
@@ -81,62 +90,6 @@ def test_real_group() -> None:
     hall.decrypt((1, 2))
     hall.tabulator.step()
     assert counts(hall.world)["centre", "president"] == (0, 1, 0)
-
-
-# --- killed at every step
-
-
-def same(before: Message | None, after: Message | None) -> bool:
-    """Byte for byte; `repr` and equality of the dataclasses leave nothing out."""
-    if isinstance(before, PostArtifact) and isinstance(after, PostArtifact):
-        return before.data == after.data
-    return before == after
-
-
-def turn_with_restarts(hall: Hall, i: int) -> bool:
-    """Ask, kill, ask again, kill: the same bytes each time; then post once, or twice."""
-    step = hall.step(i)
-    if isinstance(step.event, ConfirmationDue):
-        hall.restart(i)
-        assert hall.step(i).event == step.event
-        hall.trustees[i].confirm()
-        hall.restart(i)
-        return True
-    if step.message is None:
-        return False
-    for _ in range(2):
-        if isinstance(step.message, PostNonceShares):
-            break  # A restart begins these again, from the first one.
-        hall.restart(i)
-        again = hall.step(i).message
-        while isinstance(again, PostNonceShares):
-            hall.post(i, again)
-            again = hall.step(i).message
-        assert same(again, step.message)
-    hall.post(i, step.message)
-    if isinstance(step.message, PostArtifact):
-        # The answer was lost: the program posts the same again and nothing comes of it.
-        size = hall.log.size()
-        hall.restart(i)
-        hall.post(i, step.message)
-        assert hall.log.size() == size
-    return True
-
-
-def test_killed_at_every_step() -> None:
-    """A ceremony and a decryption in which every program dies before and after every word."""
-    hall = Hall(World.begin(TOY[-1], manifest_bytes(), 3, 2))
-    while any(turn_with_restarts(hall, i) for i in hall.trustees):
-        pass
-    assert hall.world.state.phase is Phase.READY
-    other = the_tallied(3, 2)
-    hall = fork(other)
-    hall.attend(1, 3)
-    hall.coordinator.start_decryption()
-    while any(turn_with_restarts(hall, i) for i in hall.trustees):
-        pass
-    hall.tabulator.step()
-    assert counts(hall.world) == EXPECTED
 
 
 def test_in_a_key_store(tmp_path: Path) -> None:
@@ -176,10 +129,10 @@ def test_a_damaged_file_copy_is_dropped(tmp_path: Path) -> None:
     hall = fork(the_tallied(3, 2))
     hall.feed(1)
     copy = FileCopy(tmp_path / "record")
-    first, second, third, *rest = hall.world.data()
-    # In another order, the rules of the record still hold.
-    for data in (first, third, second, *rest):
-        copy.append(data)
+    artifacts = list(hall.world.artifacts)
+    swap_closes(artifacts)  # In another order, the rules of the record still hold.
+    for artifact in artifacts:
+        copy.append(artifact.data)
     trustee = hall.make(1, copy=copy)
     assert trustee.size == len(copy) == 0
     hall.trustees[1] = trustee
@@ -203,10 +156,10 @@ def test_written_before_spoken() -> None:
     """A message is handed out only after the write that makes it repeatable."""
     hall = Hall(World.begin(TOY[-1], manifest_bytes(), 2, 2))
     writes = -1
-    for _ in range(3):
+    for _ in range(4):
         step = hall.step(1)
         if isinstance(step.event, ConfirmationDue):
-            hall.trustees[1].confirm()
+            hall.confirm(1)
             step = hall.step(1)
         assert hall.stores[1].writes > writes
         writes = hall.stores[1].writes
@@ -218,11 +171,40 @@ def test_written_before_spoken() -> None:
     assert hall.world.state.phase is Phase.READY
 
 
+def test_the_keys_that_were_committed_to() -> None:
+    """They are drawn before the commitment leaves, and with their proofs, once."""
+    hall = Hall(World.begin(TOY[-1], manifest_bytes(), 2, 2))
+    hall.step(1)
+    group = hall.world.group
+    drawn = vault.Vault(hall.stores[1]).keys(group)
+    hall.run()
+    keys = hall.world.state.trustee_keys[1]
+    assert drawn is not None
+    assert replace(keys, transcript=UNSEEN) == drawn
+    commitment = key_commitment(keys, group, hall.world.context.base_hash)
+    assert hall.world.state.key_commitments[1].commitment == commitment
+
+
+def test_nothing_is_signed_before_it_is_due() -> None:
+    """The keys lie in the key store unsigned: a signature would be a second message."""
+    hall = Hall(World.begin(TOY[-1], manifest_bytes(), 2, 2))
+    hall.step(1)
+    stored = hall.world.transcript.parse(hall.stores[1].values[vault.KEYS])
+    with pytest.raises(Rejected) as caught:
+        verify_signature(
+            stored,
+            hall.world.context.base_hash,
+            hall.world.context.trustee_key(1).public_key,
+            "trustee 1",
+        )
+    assert caught.value.check == "R.signature"
+
+
 def test_confirmation_is_a_step_of_its_own() -> None:
     """Nothing is confirmed before somebody agrees to the hashes of the election that is on."""
     hall = Hall(World.begin(TOY[-1], manifest_bytes(), 2, 2))
     with pytest.raises(ValueError, match="no confirmation is due"):
-        hall.trustees[1].confirm()
+        hall.trustees[1].confirm({})
     while not isinstance(hall.step(1).event, ConfirmationDue):
         assert hall.turn(1) or hall.turn(2)
     event = hall.step(1).event
@@ -233,11 +215,46 @@ def test_confirmation_is_a_step_of_its_own() -> None:
     assert len(shown.spoken_key_ceremony_hash.split()) == 12
     assert shown.election["en"] == "Test election (en)"
     assert hall.step(1).message is None
-    assert vault.KEY_SHARES not in hall.stores[1].values
-    hall.trustees[1].confirm()
+    hall.confirm(1)
     assert hall.step(1).message is not None
     with pytest.raises(ValueError, match="no confirmation is due"):
-        hall.trustees[1].confirm()
+        hall.confirm(1)
+
+
+def test_no_confirmation_without_a_backup() -> None:
+    """The key shares are written first; what is read back has to be they."""
+    hall = Hall(World.begin(TOY[-1], manifest_bytes(), 2, 2))
+    with pytest.raises(ValueError, match="no key shares"):
+        hall.trustees[1].backup()
+    while not isinstance(hall.step(1).event, ConfirmationDue):
+        assert hall.turn(1) or hall.turn(2)
+    values = dict(hall.trustees[1].backup())
+    assert set(values) == set(vault.BACKUP)
+    assert values.items() <= hall.stores[1].values.items()
+    wrong = bytes(len(values[vault.KEY_SHARES]))
+    for read_back in ({}, {**values, vault.KEY_SHARES: wrong}, {**values, vault.ELECTION: b""}):
+        with pytest.raises(Rejected) as caught:
+            hall.trustees[1].confirm(read_back)
+        assert caught.value.check == "P.backup"
+        assert vault.SENT_CONFIRMATION not in hall.stores[1].values
+    hall.trustees[1].confirm(values)
+    assert dict(hall.trustees[1].backup()).keys() == values.keys()
+
+
+def test_a_backup_confirms() -> None:
+    """A trustee that loses its machine before it has confirmed does so from its backup."""
+    hall = Hall(World.begin(TOY[-1], manifest_bytes(), 3, 2))
+    while not isinstance(hall.step(1).event, ConfirmationDue):
+        assert any(hall.turn(i) for i in (1, 2, 3))
+    event = hall.step(1).event
+    assert isinstance(event, ConfirmationDue)
+    assert not event.backed_up
+    hall.stores[1] = DictStore(dict(hall.trustees[1].backup()))
+    hall.restart(1)
+    restored = hall.step(1).event
+    assert restored == replace(event, backed_up=True)
+    hall.run()
+    assert hall.world.state.phase is Phase.READY
 
 
 def test_who_is_waited_for() -> None:
@@ -245,21 +262,11 @@ def test_who_is_waited_for() -> None:
     hall = Hall(World.begin(TOY[-1], manifest_bytes(), 3, 2))
     hall.turn(1)
     assert hall.step(1).event == Waiting(
-        "the keys of the others", (trustee_name(2), trustee_name(3))
+        "the commitments of the others", (trustee_name(2), trustee_name(3))
     )
 
 
 # --- sessions
-
-
-def play_until(hall: Hall, round_: Round, who: tuple[int, ...]) -> None:
-    """Turns until everybody in `who` has finished `round_`."""
-    while True:
-        session = hall.world.state.session
-        assert session is not None
-        if all(session.done(round_, i) for i in who):
-            return
-        assert any(hall.turn(i) for i in who if not session.done(round_, i))
 
 
 def test_lost_trustee() -> None:
@@ -271,9 +278,10 @@ def test_lost_trustee() -> None:
     play_until(hall, Round.SHARES, (1, 2))
     first = hall.stores[1].values[vault.SESSION]
     hall.coordinator.start_decryption((1, 2, 4))
-    hall.run((1, 2, 4, 5))
+    play_until(hall, Round.COMMITMENTS, (1, 2, 4))
     second = hall.stores[1].values[vault.SESSION]
     assert first[:4] != second[:4]
+    hall.run((1, 2, 4, 5))
     assert hall.tabulator.step()
     assert counts(hall.world) == EXPECTED
     # Trustee 3 comes back, sees that its session is over, and forgets its nonces.
@@ -318,7 +326,7 @@ def test_one_answer_only() -> None:
     again = fork(before)
     again.stores[1] = hall.stores[1].copy()
     again.restart(1)
-    assert after_nonces(again, 1) == answer.data
+    assert answer_of(again, 1) == answer.data
 
 
 def test_another_board_gets_no_second_answer() -> None:
@@ -331,7 +339,7 @@ def test_another_board_gets_no_second_answer() -> None:
     for board in (hall, branch):
         play_until(board, Round.COMMITMENTS, (1, 2))
         play_until(board, Round.SHARES, (1, 2))
-    answer = after_nonces(hall, 1)
+    answer = answer_of(hall, 1)
     branch.stores[1] = hall.stores[1].copy()
     branch.restart(1)
     with pytest.raises(Rejected) as caught:
@@ -341,17 +349,42 @@ def test_another_board_gets_no_second_answer() -> None:
     # Even if the key store had forgotten what it saw, it holds the one answer and no key.
     branch.stores[1].remove([vault.SEEN])
     branch.restart(1)
-    assert after_nonces(branch, 1) == answer
+    again = answer_of(branch, 1)
+    assert again != answer  # It is signed, and of the other record.
+    assert responses(branch, again) == responses(hall, answer)
 
 
-def after_nonces(hall: Hall, i: int) -> bytes:
+def responses(hall: Hall, data: bytes) -> tuple[mpz, ...]:
+    statement = hall.world.transcript.parse(data).statement
+    assert isinstance(statement, DecryptionResponses)
+    return statement.responses
+
+
+def answer_of(hall: Hall, i: int) -> bytes:
     """The artifact that is due when the nonce shares have been posted."""
-    step = hall.step(i)
-    while isinstance(step.message, PostNonceShares):
-        hall.post(i, step.message)
-        step = hall.step(i)
-    assert isinstance(step.message, PostArtifact)
-    return step.message.data
+    hall.feed(i)
+    message = after_nonces(hall.trustees[i]).message
+    assert isinstance(message, PostArtifact)
+    return message.data
+
+
+def test_only_nonces_of_ballots() -> None:
+    """Where no contest reaches the floor, a session is about challenged ballots alone."""
+    document = {**manifest_document(), "privacy_floor": 5}
+    world = World.begin(TOY[-1], manifest_bytes(document), 2, 2)
+    hall = Hall(world)
+    hall.run()
+    world.play_opening()
+    for plain in (Plain(style="short"), Plain(style="short", fate=Fate.CHALLENGE)):
+        submit(world, plain)
+    close_polls(world)
+    hall.tabulator.step()
+    assert world.state.encrypted_tallies == []
+    hall.decrypt((1, 2))
+    assert not any(isinstance(a.statement, DecryptionCommitments) for a in world.artifacts)
+    assert hall.tabulator.step()
+    assert world.state.phase is Phase.COUNTED
+    assert all(isinstance(hall.step(i).event, Finished) for i in hall.trustees)
 
 
 # --- old and copied key stores
@@ -370,7 +403,7 @@ def test_old_key_store_in_the_ceremony() -> None:
     assert (event.reason.check, event.reason.culprit) == ("P.key-store", "trustee 1")
 
 
-@pytest.mark.parametrize("turns", [1, 2, 3])
+@pytest.mark.parametrize("turns", [1, 2, 3, 4])
 def test_two_machines(turns: int) -> None:
     """Of two copies of a fresh key store, the second one stops as soon as the first spoke."""
     hall = Hall(World.begin(TOY[-1], manifest_bytes(), 2, 2))
@@ -382,72 +415,137 @@ def test_two_machines(turns: int) -> None:
     assert isinstance(hall.step(1).event, Refusing)
 
 
-def test_copy_of_a_key_store_in_a_session() -> None:
-    """A restored backup does not go on with a session that was begun without it."""
+OTHER_COPY = Waiting("the next session: this one was begun with another copy of the key store")
+
+
+@pytest.mark.parametrize("until", list(Round))
+def test_copy_of_a_key_store_in_a_session(until: Round) -> None:
+    """A restored backup leaves a session alone that was begun without it, and joins the next."""
     hall = fork(the_tallied(2, 2))
-    backup = hall.stores[1].copy()
+    backup = {name: hall.feed(1).backup()[name] for name in vault.BACKUP}
     hall.attend(1, 2)
     hall.coordinator.start_decryption()
-    play_until(hall, Round.COMMITMENTS, (1,))
-    hall.stores[1] = backup
+    for round_ in Round:
+        if round_ < until:
+            play_until(hall, round_, (1, 2))
+    play_until(hall, until, (1,))
+    hall.stores[1] = DictStore(backup)
     hall.restart(1)
-    event = hall.step(1).event
-    assert isinstance(event, Refusing)
-    assert "commitments" in str(event)
-    # In the next session it takes part like any other.
+    if until is not Round.RESPONSES:
+        for _ in range(2):
+            step = hall.step(1)
+            assert (step.event, step.message) == (OTHER_COPY, None)
+            hall.restart(1)
     hall.coordinator.start_decryption()
-    hall.restart(1)
     hall.run()
     assert hall.tabulator.step()
+
+
+def test_two_copies_in_one_session() -> None:
+    """Both draw a key; the one that is overtaken says no word of what it has begun."""
+    hall = fork(the_tallied(2, 2))
+    hall.attend(1, 2)
+    hall.coordinator.start_decryption()
+    copy = hall.make(1, hall.stores[1].copy())
+    for artifact in hall.world.data():
+        copy.receive(artifact)
+    assert isinstance(copy.step().message, PostNonceShares)
+    play_until(hall, Round.COMMITMENTS, (1, 2))
+    for artifact in hall.world.data()[copy.size :]:
+        copy.receive(artifact)
+    step = after_nonces(copy)
+    assert (step.event, step.message) == (OTHER_COPY, None)
+    assert copy.refusal is None
+    hall.run()
+    assert hall.tabulator.step()
+
+
+# --- leaving
+
+
+def test_leaving() -> None:
+    """A key store is free again after an aborted ceremony, and never of an open election."""
+    hall = Hall(World.begin(TOY[-1], manifest_bytes(), 3, 2))
+    hall.stores[1].update({"role": b"x"})
+    hall.trustees[1].leave()
+    while hall.world.state.phase < Phase.SHARES:
+        assert any(hall.turn(i) for i in hall.trustees)
+    hall.feed(1)
+    with pytest.raises(Rejected, match="insist") as caught:
+        hall.trustees[1].leave()
+    assert caught.value.check == "P.leave"
+    other = fork(hall)
+    other.feed(1).leave(insist=True)
+    assert other.stores[1].values == {"role": b"x"}
+    hall.world.append(CeremonyAbandoned("No."))
+    hall.feed(1).leave()
+    assert hall.stores[1].values == {"role": b"x"}
+
+
+@pytest.mark.parametrize("read", [False, True])
+def test_not_leaving_an_open_election(read: bool) -> None:
+    """Nor one of which it is not known whether it is open."""
+    hall = fork(the_tallied(2, 2))
+    hall.feed(1)
+    if not read:
+        hall.restart(1)
+    with pytest.raises(Rejected, match="may be open") as caught:
+        hall.trustees[1].leave(insist=True)
+    assert caught.value.check == "P.leave"
+    assert vault.KEY_SHARES in hall.stores[1].values
+
+
+# --- long computations
+
+
+def test_scratch(tmp_path: Path) -> None:
+    """What is computed is kept for a restart, and nothing of it when the answers are out."""
+    hall, folder = fork(the_tallied(2, 2)), tmp_path / "scratch"
+    hall.attend(1, 2)
+    hall.coordinator.start_decryption()
+    answers = []
+    for round_ in Round:
+        scratch = FolderScratch(folder)
+        hall.trustees[1] = Trustee(
+            hall.membership(1), hall.stores[1], lambda: None, scratch=scratch
+        )
+        answers.append(answer_of(hall, 1))
+        assert folder.exists() is (round_ is not Round.RESPONSES)
+        play_until(hall, round_, (1, 2))
+    assert len(set(answers)) == 3
+    hall.run()
+    assert hall.tabulator.step()
+
+
+def test_progress() -> None:
+    """Of long computations every part is told, of short ones nothing; both can be stopped."""
+    told: list[Computing] = []
+    hall = fork(the_tallied(2, 2))
+    hall.attend(1, 2)
+    hall.coordinator.start_decryption()
+    hall.trustees[1].listen(told.append)
+    hall.run()
+    assert told == []
+    teller = hall.trustees[1]._teller  # noqa: SLF001
+    for done in range(512, 120_512, 512):
+        teller(min(done, 120_000), 120_000, "partial decryptions")
+    assert len(told) <= 101
+    assert told[-1] == Computing("partial decryptions", 120_000, 120_000)
+    assert str(told[-1]) == "computing the partial decryptions: 120000 of 120000"
 
 
 # --- cheats, by the other trustees and by the board
 
 
-def test_wrong_share_stops_the_receiver() -> None:
-    """A share that does not fit stops its receiver before it confirms, naming the sender."""
-    hall = Hall(World.begin(TOY[-1], manifest_bytes(), 3, 2))
-    for i in (1, 2, 3):
-        hall.turn(i)
-    for i in (1, 3):
-        hall.turn(i)
-    hall.world.append(wrong_shares(hall, 2))
-    for i in (1, 3):
-        event = hall.step(i).event
-        assert isinstance(event, Refusing)
-        assert isinstance(event.reason, Rejected)
-        assert (event.reason.check, event.reason.culprit) == ("R.key-share", "trustee 2")
-        assert vault.KEY_SHARES not in hall.stores[i].values
-        with pytest.raises(ValueError, match="no confirmation is due"):
-            hall.trustees[i].confirm()
-
-
-def wrong_shares(hall: Hall, i: int) -> EncryptedShares:
-    """Shares of trustee i that are off by one, with good proofs."""
-    context, keys = hall.world.context, hall.world.state.trustee_keys
-    group, h_p = context.group, context.election.parameter_base_hash
-    secrets = vault.Vault(hall.stores[i]).key_secrets(group)
-    assert secrets is not None
-    shares = []
-    for j in sorted(keys.keys() - {i}):
-        share = (secrets.vote.evaluate(group, j) + 1) % group.q
-        data_share = secrets.data.evaluate(group, j)
-        kappa = keys[j].communication_key
-        sealed = sealing.seal_shares(group, h_p, i, j, kappa, share, data_share)
-        shares.append(EncryptedShare(j, sealed.c0, sealed.c1, sealed.c2))
-    return EncryptedShares(i, tuple(shares))
-
-
 def test_keys_with_a_wrong_proof_are_refused_by_readers() -> None:
     """A board that lets wrong keys through is found out by every trustee that reads them."""
     hall = Hall(World.begin(TOY[-1], manifest_bytes(), 2, 2))
+    hall.cheat(2, WrongProof())
     hall.turn(1)
+    hall.turn(2)
     step = hall.step(2)
     assert isinstance(step.message, PostArtifact)
-    keys = hall.world.transcript.parse(step.message.data).statement
-    assert isinstance(keys, TrusteeKeys)
-    proof = replace(keys.vote_proof, challenge=keys.vote_proof.challenge ^ 1)
-    wrong = hall.world.sign(replace(keys, vote_proof=proof))
+    wrong = hall.world.transcript.parse(step.message.data)
     hall.world.artifacts.append(wrong)
     hall.world.transcript.append(wrong)
     with pytest.raises(Rejected) as caught:
@@ -456,3 +554,20 @@ def test_keys_with_a_wrong_proof_are_refused_by_readers() -> None:
     assert hall.trustees[1].refusal is caught.value
     with pytest.raises(Rejected):
         hall.trustees[1].receive(b"")
+
+
+def test_another_record_is_not_what_was_signed_for() -> None:
+    """Every statement says of which record it is: no other record can hold it."""
+    hall = Hall(World.begin(TOY[-1], manifest_bytes(), 2, 2))
+    hall.turn(1)
+    branch = fork(hall)
+    hall.turn(2)
+    branch.stores[2] = DictStore()
+    branch.restart(2)
+    branch.turn(2)
+    message = hall.step(1).message
+    assert isinstance(message, PostArtifact)
+    with pytest.raises(Rejected) as caught:
+        branch.coordinator.post(1, branch.coordinator.parse(1, message.data))
+    assert caught.value.check == "R.transcript"
+    assert not branch.world.state.accused

@@ -43,6 +43,7 @@ def all_secrets(store: DictStore, group: Group) -> list[bytes | mpz]:
         found += [*drawn.vote.coefficients, *drawn.data.coefficients, drawn.zeta]
     if shares is not None:
         found += [shares.vote, shares.data]
+    found += vault.share_nonces(group) or ()
     if session is not None and session.key is not None:
         found += [session.key.key, session.key.nonce(group, 0)]
     return found
@@ -55,8 +56,10 @@ def everything_about(hall: Hall, i: int) -> str:
     step = trustee.step()
     found: list[object] = [trustee, step, step.event, step.message, vault, hall.membership(i)]
     found += [vault.key_secrets(group), vault.key_shares(group), vault.session(group)]
-    found += [getattr(trustee, name) for name in ("_keys", "_sessions", "_reader")]
-    found += [getattr(getattr(trustee, "_keys"), "_desk")]  # noqa: B009 - private on purpose
+    keys, sessions = trustee._keys, trustee._sessions  # noqa: SLF001 - private on purpose
+    found += [keys, sessions, trustee._reader, trustee._desk]  # noqa: SLF001
+    found += [keys._dealer, keys._confirming, keys._confirming._received]  # noqa: SLF001
+    found += [sessions._running, sessions._resources]  # noqa: SLF001
     return "\n".join(f"{x!r}\n{x}" for x in found)
 
 
@@ -72,7 +75,7 @@ def test_at_every_step(caplog: pytest.LogCaptureFixture) -> None:
         assert_nothing(everything_about(hall, 1), secrets)
         seen.add(hall.world.state.phase)
     assert seen >= {Phase.KEYS, Phase.SHARES, Phase.CONFIRMATION, Phase.READY}
-    assert len(secrets) == 2 + 2 + 1 + 2
+    assert len(secrets) == 2 + 2 + 1 + 1 + 2
     votes = [Plain(style="short"), Plain(style="short", fate=Fate.CHALLENGE)]
     hall = tallied(STANDARD, 2, 2, votes)
     secrets = []
@@ -95,7 +98,7 @@ def test_values_redact_themselves() -> None:
     group = hall.world.group
     shares = Vault(hall.stores[1]).key_shares(group)
     assert shares is not None
-    session = Session(hall.world.keys, 1, 1, (1,), hall.world.state.places())
+    session = Session(hall.world.keys, 1, 1, (1,), hall.world.state.tally_places())
     key = NonceKey.generate(session)
     assert repr(shares) == "KeyShares(<redacted>)"
     assert repr(key) == "NonceKey(<redacted>)"
@@ -110,16 +113,17 @@ def test_values_redact_themselves() -> None:
 def test_errors() -> None:
     """An error about a secret does not quote it."""
     hall = Hall(World.begin(STANDARD, manifest_bytes(), 1, 1))
-    hall.step(1)
+    for _ in range(2):
+        assert hall.turn(1)
     group, context = hall.world.group, hall.world.context
     secrets = Vault(hall.stores[1]).key_secrets(group)
     assert secrets is not None
-    message = hall.step(1).message
-    assert isinstance(message, PostArtifact)
-    hall.post(1, message)
     other = replace(secrets, zeta=(secrets.zeta + 1) % group.q)
     with pytest.raises(Rejected) as caught:
         Dealer.accept(context, 1, other, hall.world.state.trustee_keys)
     assert_nothing(f"{caught.value}{caught.value!r}", [secrets.zeta, other.zeta])
     dealer = Dealer.accept(context, 1, secrets, hall.world.state.trustee_keys)
-    assert_nothing(f"{dealer!r}{dealer.open({})!r}", all_secrets(hall.stores[1], group))
+    received = dealer.receive({})
+    outcome = dealer.finish(received, {}, {})
+    text = f"{dealer!r}{received!r}{outcome!r}"
+    assert_nothing(text, [*all_secrets(hall.stores[1], group), *received.right[1]])
