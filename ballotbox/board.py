@@ -11,7 +11,7 @@ import hashlib
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
 
@@ -26,8 +26,7 @@ from record.archive import ArchiveWriter
 from record.artifacts import Artifact, Ballot, Opening, Role, Statement, sign_statement
 from record.artifacts import parse_artifact as parse
 from record.checkpoint import Checkpoint, VerifierKey, parse_verifier_key
-from record.entry import entry_for
-from record.merkle import MerkleTree, leaf_hash
+from record.merkle import MerkleTree
 from record.state import BallotEntry, Phase, State
 from record.transcript import Transcript
 
@@ -66,7 +65,6 @@ class Board:
         self._server_key = server_key
         self._log_key = log_key
         self._admission = admission
-        self._tree = MerkleTree()
         # Who appends holds `_writing` from the last check to the end; who changes or
         # reads the state holds `_state`, which is never held for long.
         self._writing = threading.RLock()
@@ -172,7 +170,7 @@ class Board:
             entry = state.ballots.get(code)
             if entry is None:
                 return None
-            copy = BallotEntry(entry.index, entry.device, entry.status, entry.decided)
+            copy = replace(entry)
             phase = state.phase
         (data,) = self._store.read(copy.index, 1)
         return Found(copy, phase, data)
@@ -195,9 +193,9 @@ class Board:
         """
         with self._writing:
             head = Checkpoint(self._key.name, self._tree.size, self._tree.root())
-            for known in self._store.checkpoints()[-1:]:
-                if known.size == head.size:
-                    return known.note
+            known = self._store.newest_checkpoint()
+            if known is not None and known.size == head.size:
+                return known.note
             note = notes.sign_checkpoint(head, self._log_key)
             self._store.add_checkpoint(StoredCheckpoint(head.size, head.root, note))
             return note
@@ -232,6 +230,10 @@ class Board:
         return self._transcript.state.size
 
     @property
+    def _tree(self) -> MerkleTree:
+        return self._transcript.state.tree
+
+    @property
     def _key(self) -> VerifierKey:
         return parse_verifier_key(self._transcript.context.election.log_key)
 
@@ -240,7 +242,6 @@ class Board:
         with self._state:
             index = self._transcript.take(artifact)
             self._state.notify_all()
-        self._tree.append(leaf_hash(entry_for(artifact.data)))
         if isinstance(artifact.statement, Opening):
             self._admission.warm(self._transcript.state.need_keys())
         return Accepted(index, new=True)
@@ -253,13 +254,12 @@ class Board:
         roots = {known.size: known.root for known in self._store.checkpoints()}
         for index, data in enumerate(read_all(self._store, self._store.size())):
             self._replay_one(index, data, election)
-            if roots.pop(self._tree.size, self._tree.root()) != self._tree.root():
-                raise _forked(
-                    f"the first {self._tree.size} artifacts are not those that were signed"
-                )
+            root = roots.pop(self._size, None)
+            if root is not None and root != self._tree.root():
+                raise _forked(f"the first {self._size} artifacts are not those that were signed")
         if roots:
             raise _forked(
-                f"{self._tree.size} artifacts are left of {max(roots)} that a checkpoint covers"
+                f"{self._size} artifacts are left of {max(roots)} that a checkpoint covers"
             )
         if self._transcript.phase is Phase.OPEN:
             self._admission.warm(self._transcript.state.need_keys())
@@ -276,7 +276,6 @@ class Board:
                     f"artifact {index} of the database was changed: {error}. "
                     "Restore a backup and compare it with the published record"
                 ) from error
-        self._tree.append(leaf_hash(entry_for(data)))
 
 
 def _forked(problem: str) -> StoreDamaged:

@@ -19,9 +19,10 @@ from typing import Any, TypeVar
 import grpc
 
 from ballotbox.receipts import Receipt, ReceiptKind, parse_receipt, verify_receipt
+from ballotbox.standing import phase_of
 from crypto.errors import Malformed, Rejected
 from record.archive import ArchiveWriter
-from record.artifacts import Artifact, Ballot, parse_artifact
+from record.artifacts import Artifact, Ballot, Purpose, parse_artifact
 from record.checkpoint import Checkpoint, VerifierKey, verify_checkpoint
 from record.election import ElectionContext
 from record.state import Phase
@@ -66,6 +67,31 @@ class FoundBallot:
 
 
 @dataclass(frozen=True, slots=True)
+class TrusteeStanding:
+    """How far one trustee is, in the key ceremony and in the session.
+
+    `complaints` are the trustees whose shares it has complained of, while unanswered. The
+    session's numbers count parts of its three rounds, of `session_parts` each.
+    """
+
+    trustee: int
+    committed: bool = False
+    keys: bool = False
+    shares: bool = False
+    confirmed: bool = False
+    complaints: tuple[int, ...] = ()
+    session_commitments: int = 0
+    session_shares: int = 0
+    session_responses: int = 0
+    session_parts: int = 0
+
+    @property
+    def session_sent(self) -> int:
+        """Parts of the session that it has sent, in all rounds."""
+        return self.session_commitments + self.session_shares + self.session_responses
+
+
+@dataclass(frozen=True, slots=True)
 class ElectionStatus:
     """What the server says about the election; the record is what counts."""
 
@@ -81,6 +107,15 @@ class ElectionStatus:
     session: int
     session_trustees: tuple[int, ...]
     notices: tuple[str, ...]
+    trustees_excluded: tuple[int, ...] = ()
+    session_purpose: Purpose = Purpose.TALLY
+    drill: int = 0
+    drill_answered: tuple[int, ...] = ()
+    standing: tuple[TrusteeStanding, ...] = ()
+
+    def of(self, trustee: int) -> TrusteeStanding:
+        """How far one trustee is; not at all, if the server does not say."""
+        return next((s for s in self.standing if s.trustee == trustee), TrusteeStanding(trustee))
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,9 +195,9 @@ class BoardClient:
         """Where the election stands."""
         r = self._call(self._stub.GetStatus, bulletin_board_pb2.GetStatusRequest())
         try:
-            phase = Phase(r.phase)
+            phase, purpose = phase_of(r.phase), Purpose(r.session_purpose)
         except ValueError:
-            raise Malformed("phase", f"is {r.phase}, which is none") from None
+            raise Malformed("status", "has a phase or a purpose that is none") from None
         return ElectionStatus(
             phase=phase,
             size=r.size,
@@ -176,10 +211,30 @@ class BoardClient:
             session=r.session,
             session_trustees=tuple(r.session_trustees),
             notices=tuple(r.notices),
+            trustees_excluded=tuple(r.trustees_excluded),
+            session_purpose=purpose,
+            drill=r.drill,
+            drill_answered=tuple(r.drill_answered),
+            standing=tuple(map(_standing, r.standing)),
         )
 
     def _call(self, method: Callable[..., T], request: Any) -> T:
         return retrying(lambda left: method(request, timeout=left), deadline=self._deadline)
+
+
+def _standing(said: bulletin_board_pb2.TrusteeStanding) -> TrusteeStanding:
+    return TrusteeStanding(
+        trustee=said.trustee,
+        committed=said.committed,
+        keys=said.keys,
+        shares=said.shares,
+        confirmed=said.confirmed,
+        complaints=tuple(said.complaints),
+        session_commitments=said.session_commitments,
+        session_shares=said.session_shares,
+        session_responses=said.session_responses,
+        session_parts=said.session_parts,
+    )
 
 
 class ArtifactStream:
@@ -371,6 +426,16 @@ class AdministrationClient:
         request = administration_pb2.StartDecryptionRequest(trustees=trustees)
         with explained():
             response = self._stub.StartDecryption(request, timeout=self._deadline)
+        return response.session, tuple(response.trustees)
+
+    def start_drill(self, trustees: Sequence[int] = ()) -> tuple[int, tuple[int, ...]]:
+        """Begin a drill with these trustees, or all present; returns its number and U.
+
+        Not made again when the answer is lost, either.
+        """
+        request = administration_pb2.StartDrillRequest(trustees=trustees)
+        with explained():
+            response = self._stub.StartDrill(request, timeout=self._deadline)
         return response.session, tuple(response.trustees)
 
     def _call(self, method: Callable[..., T], request: Any) -> T:

@@ -11,40 +11,35 @@ import os
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import (
-    Column,
-    Connection,
-    Engine,
-    LargeBinary,
-    MetaData,
-    String,
-    Table,
-    create_engine,
-    event,
-    insert,
-    inspect,
-    select,
-)
+from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.exc import DatabaseError, IntegrityError, OperationalError
 
 from ballotbox.errors import (
+    StoreConflict,
     StoreDamaged,
     StoreExists,
     StoreFailed,
-    StoreForeign,
     StoreInUse,
     StoreMissing,
-    StoreUnsupported,
+)
+from ballotbox.schema import (
+    Layout,
+    apply_step,
+    check_tables,
+    is_empty,
+    make_tables,
+    meta_table,
+    steps_due,
 )
 from identity.errors import KeystoreInUse, KeystoreWriteFailed
 from identity.files import FileLock
 
+__all__ = ["Database", "Layout", "create_database", "meta_table", "open_database"]
+
 BUSY_MS = 10_000
-SCHEMA = "schema"
 
 _PRAGMAS = (
     "PRAGMA journal_mode = WAL",
@@ -55,25 +50,6 @@ _PRAGMAS = (
     "PRAGMA secure_delete = ON",
     "PRAGMA trusted_schema = OFF",
 )
-
-
-@dataclass(frozen=True)
-class Layout:
-    """The tables of one kind of database, its schema's name, and what to do if it is damaged."""
-
-    tables: MetaData
-    schema: bytes
-    advice: str
-
-
-def meta_table(metadata: MetaData) -> Table:
-    """The table that says what a database is for."""
-    return Table(
-        "meta",
-        metadata,
-        Column("name", String, primary_key=True),
-        Column("value", LargeBinary, nullable=False),
-    )
 
 
 class Database:
@@ -111,7 +87,16 @@ class Database:
 
     def damaged(self, problem: str) -> StoreDamaged:
         """The error about contents of this file."""
-        return _damaged(self.path, self._layout, problem)
+        return self._layout.damaged(self.path, problem)
+
+    def leads(self) -> bool:
+        """Whoever has the file open is the only one."""
+        return True
+
+    def wait_for_leadership(self, timeout: float) -> bool:
+        """The same: there is nothing to wait for."""
+        del timeout
+        return True
 
     def _reporting(self) -> AbstractContextManager[None]:
         return reporting(self.path, self._layout)
@@ -137,14 +122,11 @@ def create_database(path: Path | str, layout: Layout, meta: Mapping[str, bytes])
         engine = _engine(path)
         with reporting(path, layout), engine.connect() as connection:
             # What a crash in the middle of this leaves is an empty file.
-            if inspect(connection).get_table_names():
+            if not is_empty(connection):
                 raise StoreExists(f"{path} exists already and is not overwritten")
         database = Database(path, layout, lock, engine)
         with database.write() as connection:
-            layout.tables.create_all(connection)
-            values = {SCHEMA: layout.schema, **meta}
-            rows = [{"name": name, "value": value} for name, value in values.items()]
-            connection.execute(insert(layout.tables.tables["meta"]), rows)
+            make_tables(connection, layout, meta)
     except BaseException:
         lock.release()
         raise
@@ -154,8 +136,9 @@ def create_database(path: Path | str, layout: Layout, meta: Mapping[str, bytes])
 def open_database(path: Path | str, layout: Layout, meta: Mapping[str, bytes]) -> Database:
     """Open an existing database and check it, page by page, and what it is for.
 
-    Raises StoreMissing, StoreInUse, StoreDamaged, StoreUnsupported (another schema),
-    StoreForeign (another value of `meta`).
+    One with an older schema is brought up to this one. Raises StoreMissing, StoreInUse,
+    StoreDamaged, StoreUnsupported (a schema not known here), StoreForeign (another value
+    of `meta`).
     """
     path = Path(os.path.realpath(path))
     if not path.is_file():
@@ -167,11 +150,22 @@ def open_database(path: Path | str, layout: Layout, meta: Mapping[str, bytes]) -
     try:
         engine = _engine(path)
         _check_pages(path, layout, engine)
-        _check_meta(path, layout, engine, meta)
-        return Database(path, layout, lock, engine)
+        with reporting(path, layout), engine.connect() as connection:
+            steps = steps_due(connection, path, layout, meta)
+        database = Database(path, layout, lock, engine)
     except BaseException:
         lock.release()
         raise
+    try:
+        for step in steps:
+            with database.write() as connection:
+                apply_step(connection, layout, step)
+        with database.read() as connection:
+            check_tables(connection, path, layout)
+    except BaseException:
+        database.close()
+        raise
+    return database
 
 
 @contextmanager
@@ -179,16 +173,12 @@ def reporting(path: Path, layout: Layout) -> Iterator[None]:
     """Within this block SQLite's errors become ours. None of them quotes a value."""
     try:
         yield
-    except IntegrityError:
-        raise  # a mistake of ours
+    except IntegrityError as error:
+        raise StoreConflict(f"{path}: {error.orig}") from None
     except OperationalError as error:
         raise StoreFailed(f"{path}: {error.orig}. Is the disk full or read-only?") from None
     except DatabaseError as error:
-        raise _damaged(path, layout, str(error.orig)) from None
-
-
-def _damaged(path: Path, layout: Layout, problem: str) -> StoreDamaged:
-    return StoreDamaged(f"{path}: {problem}. Keep a copy of the file. {layout.advice}")
+        raise layout.damaged(path, str(error.orig)) from None
 
 
 def _take_lock(path: Path) -> FileLock:
@@ -238,25 +228,4 @@ def _check_pages(path: Path, layout: Layout, engine: Engine) -> None:
     with reporting(path, layout), engine.connect() as connection:
         found = connection.exec_driver_sql("PRAGMA quick_check(1)").scalar_one()
     if found != "ok":
-        raise _damaged(path, layout, found)
-
-
-def _check_meta(path: Path, layout: Layout, engine: Engine, meta: Mapping[str, bytes]) -> None:
-    table = layout.tables.tables["meta"]
-    with reporting(path, layout), engine.connect() as connection:
-        names = set(inspect(connection).get_table_names())
-        if "meta" not in names:
-            raise StoreUnsupported(f"{path} is not one of our databases")
-        found = {row.name: row.value for row in connection.execute(select(table))}
-    if found.get(SCHEMA) != layout.schema:
-        theirs = found.get(SCHEMA, b"none").decode(errors="replace")
-        raise StoreUnsupported(
-            f"{path} has the schema {theirs}, this version knows {layout.schema.decode()}"
-        )
-    for name, value in meta.items():
-        if found.get(name) != value:
-            raise StoreForeign(
-                f"{path} belongs to another {name}. Use the file that was made for this one"
-            )
-    if not set(layout.tables.tables) <= names:
-        raise _damaged(path, layout, "a table is missing")
+        raise layout.damaged(path, found)

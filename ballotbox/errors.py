@@ -37,6 +37,25 @@ class StoreFailed(StoreError):
     """The system could not read or write: a full disk, lost permissions."""
 
 
+class StoreConflict(StoreError):
+    """What was to be stored does not fit what is: another has written, or the same twice."""
+
+
+class StoreNotLeading(StoreError):
+    """Another server may write, not this one: nothing was stored.
+
+    After `wait_for_leadership` the state is to be read anew.
+    """
+
+
+class StoreOutcomeUnknown(StoreError):
+    """The database was lost while it committed, and did not come back in time.
+
+    The one error after which something may have changed. The store no longer leads:
+    after `wait_for_leadership` the state is to be read anew.
+    """
+
+
 class AdmissionBusy(SailauError):
     """As many ballots are being checked as this server takes on at once."""
 

@@ -18,6 +18,7 @@ import grpc
 from ballotbox.board import Accepted, Board, Found
 from ballotbox.errors import AdmissionBusy, AdmissionFailed
 from ballotbox.receipts import Receipt, ReceiptKind, make_receipt
+from ballotbox.standing import phase_name, standing, trustees_done
 from crypto.errors import Malformed, Rejected
 from identity.roles import Role
 from record.artifacts import (
@@ -25,6 +26,7 @@ from record.artifacts import (
     Artifact,
     Ballot,
     Cast,
+    CeremonyAbandoned,
     Challenge,
     Device,
     DeviceClose,
@@ -33,7 +35,7 @@ from record.artifacts import (
     PollsClose,
     Result,
 )
-from record.state import Phase, Round, State, Status
+from record.state import Phase, Status
 from rpc.caller import require
 from rpc.errors import Busy, Denied, NotFound, Unavailable, build_status
 from sailau.v1 import (
@@ -58,8 +60,9 @@ READERS = 4
 PER_DEVICE = 2
 
 StartDecryption = Callable[[Sequence[int]], tuple[int, tuple[int, ...]]]
+"""Takes trustees' indices (none: all that are present), returns the session's number and U."""
 _S = TypeVar("_S", Device, Ballot, Cast, Challenge, DeviceClose)
-_ADMINISTRATOR_STATEMENTS = (Opening, DeviceMissing, PollsClose, Result)
+_ADMINISTRATOR_STATEMENTS = (CeremonyAbandoned, Opening, DeviceMissing, PollsClose, Result)
 
 _STATUS = {
     Status.SUBMITTED: bulletin_board_pb2.BALLOT_STATUS_SUBMITTED,
@@ -143,10 +146,10 @@ class BoardServicer(bulletin_board_pb2_grpc.BulletinBoardServiceServicer):
     def GetCheckpoint(  # noqa: N802
         self, _: bulletin_board_pb2.GetCheckpointRequest, __: grpc.ServicerContext
     ) -> bulletin_board_pb2.GetCheckpointResponse:
-        """The signed head of the log, once the polls have closed."""
+        """The signed head of the log, once the polls have closed or the ceremony has failed."""
         with self._board.reading() as state:
             phase = state.phase
-        if phase < Phase.CLOSED:
+        if phase < Phase.CLOSED and phase is not Phase.ABORTED:
             raise NotFound("there is no checkpoint before the polls have closed")
         return bulletin_board_pb2.GetCheckpointResponse(checkpoint=self._board.sign_checkpoint())
 
@@ -156,9 +159,9 @@ class BoardServicer(bulletin_board_pb2_grpc.BulletinBoardServiceServicer):
         """Where the election stands."""
         present, notices = self._present(), self._notices()
         with self._board.reading() as state:
-            counts, session = state.counts(), state.session
+            counts, session, drill = state.counts(), state.session, state.drill
             return bulletin_board_pb2.GetStatusResponse(
-                phase=bulletin_board_pb2.Phase.Name(int(state.phase)),
+                phase=phase_name(state.phase),
                 size=state.size,
                 submitted=counts.submitted,
                 cast=counts.cast,
@@ -172,6 +175,11 @@ class BoardServicer(bulletin_board_pb2_grpc.BulletinBoardServiceServicer):
                 session=session.number if session else 0,
                 session_trustees=session.trustees if session else (),
                 notices=notices,
+                trustees_excluded=sorted(state.accused),
+                session_purpose=int(session.purpose) if session else 0,  # type: ignore[arg-type]
+                drill_answered=drill.answered() if drill else (),
+                drill=drill.number if drill else 0,
+                standing=standing(state),
             )
 
 
@@ -310,10 +318,16 @@ class BallotBoxServicer(ballot_box_pb2_grpc.BallotBoxServiceServicer):
 class AdministrationServicer(administration_pb2_grpc.AdministrationServiceServicer):
     """For administrators only."""
 
-    def __init__(self, board: Board, start_decryption: StartDecryption) -> None:
-        """`start_decryption` takes indices (none: all present), returns session and U."""
+    def __init__(
+        self,
+        board: Board,
+        start_decryption: StartDecryption,
+        start_drill: StartDecryption | None = None,
+    ) -> None:
+        """What begins a session of either kind; without `start_drill` there are no drills."""
         self._board = board
         self._start_decryption = start_decryption
+        self._start_drill = start_drill or _no_drills
 
     def Publish(  # noqa: N802
         self, request: administration_pb2.PublishRequest, context: grpc.ServicerContext
@@ -333,23 +347,17 @@ class AdministrationServicer(administration_pb2_grpc.AdministrationServiceServic
         session, trustees = self._start_decryption(tuple(request.trustees))
         return administration_pb2.StartDecryptionResponse(session=session, trustees=trustees)
 
+    def StartDrill(  # noqa: N802
+        self, request: administration_pb2.StartDrillRequest, context: grpc.ServicerContext
+    ) -> administration_pb2.StartDrillResponse:
+        """Begin a drill."""
+        require(context, Role.ADMINISTRATOR)
+        session, trustees = self._start_drill(tuple(request.trustees))
+        return administration_pb2.StartDrillResponse(session=session, trustees=trustees)
 
-def trustees_done(state: State) -> list[int]:
-    """Trustees that have finished the round that is due; empty if none is."""
-    everybody = range(1, state.context.trustees + 1)
-    match state.phase:
-        case Phase.KEYS:
-            return [i for i in everybody if i in state.trustee_keys]
-        case Phase.SHARES:
-            return [i for i in everybody if i in state.encrypted_shares]
-        case Phase.CONFIRMATION:
-            return [i for i in everybody if i in state.confirmations]
-    session = state.session
-    if state.phase is Phase.TALLIED and session is not None:
-        for round_ in Round:
-            if not session.complete(round_):
-                return [i for i in session.trustees if session.done(round_, i)]
-    return []
+
+def _no_drills(_: Sequence[int]) -> tuple[int, tuple[int, ...]]:
+    raise Rejected("R.order", "this server holds no drills")
 
 
 def add_public(server: grpc.Server, board: BoardServicer) -> None:

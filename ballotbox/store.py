@@ -1,85 +1,47 @@
 """What the server must not lose: artifacts, checkpoints, shares of ballot nonces.
 
-`Store` is all that the rest of this room asks of a database; `SqliteStore` is the one
-there is. It knows bytes and hashes, and no rule of the record.
+`Store` is all that the rest of this room asks of a database. It knows bytes and hashes,
+and no rule of the record. There are two, with the same tables:
+
+    create_store("board.db", base_hash)                   # SQLite, one file, one server
+    open_store("postgresql://board@db1,db2/election", base_hash)
+    open_store("service=election", base_hash)             # the same, from pg_service.conf
+
+A SQLite file is open in one process at a time. A PostgreSQL database may be open in
+several: one of them leads and may write, the others read and wait to take over.
 """
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, Self
+from typing import Protocol, Self
 
-from sqlalchemy import (
-    Column,
-    ForeignKey,
-    Integer,
-    LargeBinary,
-    MetaData,
-    Row,
-    Table,
-    func,
-    insert,
-    select,
-)
-from sqlalchemy.dialects.sqlite import insert as upsert
+from ballotbox.database import create_database, open_database
+from ballotbox.errors import StoreUnsupported
+from ballotbox.sql_store import SqlStore, StoredCheckpoint, kind_of
+from ballotbox.tables import LAYOUT
 
-from ballotbox.database import Database, Layout, create_database, meta_table, open_database
-from crypto.errors import Malformed
-from record.entry import entry_for
-from sailau.v1 import record_pb2
+__all__ = [
+    "SqliteStore",
+    "Store",
+    "StoredCheckpoint",
+    "create_store",
+    "is_dsn",
+    "kind_of",
+    "open_store",
+    "read_all",
+]
 
 _CHUNK = 64
-
-_METADATA = MetaData()
-_META = meta_table(_METADATA)
-_ARTIFACTS = Table(
-    "artifacts",
-    _METADATA,
-    Column("idx", Integer, primary_key=True, autoincrement=False),
-    Column("kind", Integer, nullable=False),
-    Column("sha256", LargeBinary, nullable=False, unique=True),
-    Column("data", LargeBinary, nullable=False),
-)
-_CHECKPOINTS = Table(
-    "checkpoints",
-    _METADATA,
-    Column("size", Integer, primary_key=True, autoincrement=False),
-    Column("last_idx", Integer, ForeignKey("artifacts.idx"), nullable=False),
-    Column("root", LargeBinary, nullable=False),
-    Column("note", LargeBinary, nullable=False),
-)
-_NONCE_SHARES = Table(
-    "nonce_shares",
-    _METADATA,
-    Column("session", Integer, primary_key=True, autoincrement=False),
-    Column("trustee", Integer, primary_key=True, autoincrement=False),
-    Column("code", LargeBinary, primary_key=True),
-    Column("element", LargeBinary, nullable=False),
-)
-_LAYOUT = Layout(
-    _METADATA,
-    b"sailau-board/1",
-    "Restore the newest backup and compare it with the published record: a log must not fork",
-)
-
-
-@dataclass(frozen=True, slots=True)
-class StoredCheckpoint:
-    """A signed checkpoint: tree size, root (32 bytes) and the note as published."""
-
-    size: int
-    root: bytes
-    note: bytes
+_DSN = ("postgresql://", "postgres://", "service=")
 
 
 class Store(Protocol):
     """A durable, append-only list of artifacts and what goes with it.
 
     Every method may be called from several threads. Errors are `StoreError`s; a
-    method that raises has changed nothing.
+    method that raises has changed nothing, unless it raises StoreOutcomeUnknown.
     """
 
     @property
@@ -91,8 +53,18 @@ class Store(Protocol):
         """How many artifacts there are."""
         ...
 
-    def append(self, index: int, data: bytes) -> None:
-        """Store artifact `index`, which is `size()`; on the disk when this returns."""
+    def append(
+        self,
+        first: int,
+        artifacts: bytes | Sequence[bytes],
+        checkpoint: StoredCheckpoint | None = None,
+    ) -> None:
+        """Store a group of artifacts (one as `bytes`) from index `first`, which is `size()`.
+
+        With it the checkpoint that is signed over the log with the group. All or nothing,
+        and on the disk when this returns. Raises StoreConflict (another has written, or
+        an artifact is stored already), StoreNotLeading, StoreOutcomeUnknown.
+        """
         ...
 
     def find(self, sha256: bytes) -> int | None:
@@ -104,11 +76,27 @@ class Store(Protocol):
         ...
 
     def add_checkpoint(self, checkpoint: StoredCheckpoint) -> None:
-        """Keep a signed checkpoint, before anybody is shown it."""
+        """Keep a signed checkpoint of what is stored already, before anybody is shown it."""
         ...
 
-    def checkpoints(self) -> Sequence[StoredCheckpoint]:
-        """All checkpoints ever signed, by ascending size."""
+    def newest_checkpoint(self) -> StoredCheckpoint | None:
+        """The largest checkpoint ever signed."""
+        ...
+
+    def checkpoints(self, first: int = 0, limit: int | None = None) -> Sequence[StoredCheckpoint]:
+        """The checkpoints of at least `first` artifacts, by ascending size."""
+        ...
+
+    def add_cosignatures(self, size: int, lines: Sequence[bytes]) -> None:
+        """Keep witnesses' signature lines of the checkpoint of `size`; known ones are skipped."""
+        ...
+
+    def cosignatures(self, size: int) -> Sequence[bytes]:
+        """The lines that are kept with the checkpoint of `size`, in the order of their bytes."""
+        ...
+
+    def cosigned(self, first: int = 0, limit: int | None = None) -> Sequence[int]:
+        """The sizes from `first` on that any witness has signed, ascending."""
         ...
 
     def save_nonce_shares(self, session: int, trustee: int, shares: Mapping[bytes, bytes]) -> None:
@@ -117,6 +105,23 @@ class Store(Protocol):
 
     def nonce_shares(self, session: int) -> Mapping[bytes, Mapping[int, bytes]]:
         """m_i of a session by confirmation code and trustee."""
+        ...
+
+    def leads(self) -> bool:
+        """Whether this store may write, as the database says now.
+
+        Ask about once a second: it is how a lost connection is noticed while nothing is
+        written, and the lead is taken back at once if nobody else had it meanwhile.
+        """
+        ...
+
+    def wait_for_leadership(self, timeout: float) -> bool:
+        """Become the one store that may write; False if `timeout` seconds were not enough.
+
+        Another may have written before: read the state anew after True, unless `leads`
+        was true all along. Raises StoreFailed if the database cannot be reached and never
+        could.
+        """
         ...
 
     def close(self) -> None:
@@ -124,122 +129,53 @@ class Store(Protocol):
         ...
 
 
-class SqliteStore:
-    """A `Store` in one SQLite file, open in one process at a time."""
+def is_dsn(location: str | Path) -> bool:
+    """Whether a location names a PostgreSQL database rather than a file."""
+    return isinstance(location, str) and location.startswith(_DSN)
 
-    def __init__(self, database: Database, base_hash: bytes) -> None:
-        """For `create` and `open` alone."""
-        self._database = database
-        self._base_hash = base_hash
+
+def create_store(location: str | Path, base_hash: bytes) -> SqlStore:
+    """Make the database of a new election at a path or a PostgreSQL DSN; it leads.
+
+    Raises StoreExists, StoreInUse, StoreFailed, or Malformed for a DSN that is none.
+    """
+    if is_dsn(location):
+        _need_psycopg()
+        from ballotbox.postgres import create_postgres
+
+        database = create_postgres(str(location), LAYOUT, _meta(base_hash), base_hash)
+        return SqlStore(database, base_hash)
+    return SqliteStore.create(location, base_hash)
+
+
+def open_store(location: str | Path, base_hash: bytes) -> SqlStore:
+    """Open the database of this election at a path or a PostgreSQL DSN.
+
+    It may be written after `wait_for_leadership`, and read at once. An older schema is
+    brought up to this one. Raises StoreMissing, StoreInUse, StoreForeign (another
+    election), StoreUnsupported (a schema not known here), StoreDamaged, StoreFailed.
+    """
+    if is_dsn(location):
+        _need_psycopg()
+        from ballotbox.postgres import open_postgres
+
+        database = open_postgres(str(location), LAYOUT, _meta(base_hash), base_hash)
+        return SqlStore(database, base_hash)
+    return SqliteStore.open(location, base_hash)
+
+
+class SqliteStore(SqlStore):
+    """A `Store` in one SQLite file, open in one process at a time."""
 
     @classmethod
     def create(cls, path: Path | str, base_hash: bytes) -> Self:
         """Make the database of a new election. Raises StoreExists, StoreInUse, StoreFailed."""
-        return cls(create_database(path, _LAYOUT, {"election": base_hash}), base_hash)
+        return cls(create_database(path, LAYOUT, _meta(base_hash)), base_hash)
 
     @classmethod
     def open(cls, path: Path | str, base_hash: bytes) -> Self:
-        """Open the database of this election.
-
-        Raises StoreMissing, StoreInUse, StoreForeign (another election),
-        StoreUnsupported (another schema), StoreDamaged.
-        """
-        return cls(open_database(path, _LAYOUT, {"election": base_hash}), base_hash)
-
-    @property
-    def base_hash(self) -> bytes:
-        """H_B of the election whose store this is."""
-        return self._base_hash
-
-    def size(self) -> int:
-        """How many artifacts there are."""
-        with self._database.read() as connection:
-            count, last = connection.execute(
-                select(func.count(), func.max(_ARTIFACTS.c.idx)).select_from(_ARTIFACTS)
-            ).one()
-        if count and last != count - 1:
-            raise self._database.damaged(f"{count} artifacts, of which the last is number {last}")
-        return int(count)
-
-    def append(self, index: int, data: bytes) -> None:
-        """Store artifact `index`, which is `size()`; on the disk when this returns."""
-        sha256 = hashlib.sha256(data).digest()
-        row = {"idx": index, "kind": kind_of(data), "sha256": sha256, "data": data}
-        with self._database.write() as connection:
-            connection.execute(insert(_ARTIFACTS), row)
-
-    def find(self, sha256: bytes) -> int | None:
-        """The index of the artifact with this hash."""
-        with self._database.read() as connection:
-            return connection.execute(
-                select(_ARTIFACTS.c.idx).where(_ARTIFACTS.c.sha256 == sha256)
-            ).scalar_one_or_none()
-
-    def read(self, first: int, limit: int) -> Sequence[bytes]:
-        """Up to `limit` artifacts from `first` on, each checked against its hash."""
-        query = (
-            select(_ARTIFACTS)
-            .where(_ARTIFACTS.c.idx >= first, _ARTIFACTS.c.idx < first + limit)
-            .order_by(_ARTIFACTS.c.idx)
-        )
-        with self._database.read() as connection:
-            rows = connection.execute(query).all()
-        return [self._checked(index, row) for index, row in enumerate(rows, start=first)]
-
-    def add_checkpoint(self, checkpoint: StoredCheckpoint) -> None:
-        """Keep a signed checkpoint, before anybody is shown it."""
-        row = {
-            "size": checkpoint.size,
-            "last_idx": checkpoint.size - 1,
-            "root": checkpoint.root,
-            "note": checkpoint.note,
-        }
-        with self._database.write() as connection:
-            connection.execute(insert(_CHECKPOINTS), row)
-
-    def checkpoints(self) -> Sequence[StoredCheckpoint]:
-        """All checkpoints ever signed, by ascending size."""
-        with self._database.read() as connection:
-            rows = connection.execute(select(_CHECKPOINTS).order_by(_CHECKPOINTS.c.size)).all()
-        return [StoredCheckpoint(row.size, row.root, row.note) for row in rows]
-
-    def save_nonce_shares(self, session: int, trustee: int, shares: Mapping[bytes, bytes]) -> None:
-        """Keep m_i (spec 3.6.7, eq. 107) by confirmation code; a later one replaces it."""
-        rows = [
-            {"session": session, "trustee": trustee, "code": code, "element": element}
-            for code, element in shares.items()
-        ]
-        statement = upsert(_NONCE_SHARES)
-        statement = statement.on_conflict_do_update(
-            index_elements=["session", "trustee", "code"],
-            set_={"element": statement.excluded.element},
-        )
-        if rows:
-            with self._database.write() as connection:
-                connection.execute(statement, rows)
-
-    def nonce_shares(self, session: int) -> Mapping[bytes, Mapping[int, bytes]]:
-        """m_i of a session by confirmation code and trustee."""
-        query = select(_NONCE_SHARES).where(_NONCE_SHARES.c.session == session)
-        found: dict[bytes, dict[int, bytes]] = {}
-        with self._database.read() as connection:
-            for row in connection.execute(query):
-                found.setdefault(row.code, {})[row.trustee] = row.element
-        return found
-
-    def close(self) -> None:
-        """Close the file and release its lock. Twice does nothing."""
-        self._database.close()
-
-    def _checked(self, index: int, row: Row[Any]) -> bytes:
-        data: bytes = row.data
-        if row.idx != index:
-            raise self._database.damaged(f"artifact {index} is missing")
-        if hashlib.sha256(data).digest() != row.sha256:
-            raise self._database.damaged(
-                f"artifact {index} does not have the hash it was stored under"
-            )
-        return data
+        """Open the database of this election; errors as with `open_store`."""
+        return cls(open_database(path, LAYOUT, _meta(base_hash)), base_hash)
 
 
 def read_all(store: Store, size: int) -> Iterator[bytes]:
@@ -248,9 +184,16 @@ def read_all(store: Store, size: int) -> Iterator[bytes]:
         yield from store.read(first, min(_CHUNK, size - first))
 
 
-def kind_of(data: bytes) -> int:
-    """The field number of the artifact's statement. Raises Malformed."""
-    entry = record_pb2.Entry.FromString(entry_for(data))
-    if not entry.kind:
-        raise Malformed("artifact", "has no statement")
-    return entry.kind
+def _meta(base_hash: bytes) -> dict[str, bytes]:
+    return {"election": base_hash}
+
+
+def _need_psycopg() -> None:
+    """The driver is an extra: an election on SQLite does without."""
+    try:
+        import psycopg  # noqa: F401
+    except ImportError:
+        raise StoreUnsupported(
+            "a PostgreSQL database needs psycopg, which is not here. "
+            "Try: pip install 'sailau[postgresql]'"
+        ) from None

@@ -30,6 +30,7 @@ from record.artifacts import (
     DecryptionSession,
     DeviceMissing,
     PollsClose,
+    Purpose,
     Role,
     Selection,
     signed_message,
@@ -556,10 +557,12 @@ def test_whoever_waits_is_woken_by_the_next_artifact(polls: Polls) -> None:
 
 
 def test_the_server_signs_its_own_statements(polls: Polls) -> None:
-    """`publish` is checked like everything else: there is no session while polls are open."""
+    """`publish` is checked like everything else: only a drill begins while the polls are open."""
     with pytest.raises(Rejected) as caught:
         polls.board.publish(DecryptionSession(1, (1, 2)))
-    assert caught.value.check == "R.order"
+    assert caught.value.check == "R.session"
+    due = len(polls.world.artifacts)
+    assert polls.board.publish(DecryptionSession(1, (1, 2), Purpose.DRILL)) == due
 
 
 def test_a_code_leads_to_its_ballot(polls: Polls) -> None:
