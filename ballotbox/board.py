@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from ballotbox.admission import Admission
 from ballotbox.errors import StoreDamaged, StoreForeign
+from ballotbox.sequencer import Member, Sequencer, Timing
 from ballotbox.store import Store, StoredCheckpoint, read_all
 from crypto.errors import Malformed, Rejected
 from record import checkpoint as notes
@@ -26,9 +27,11 @@ from record.archive import ArchiveWriter
 from record.artifacts import Artifact, Ballot, Opening, Role, Statement, sign_statement
 from record.artifacts import parse_artifact as parse
 from record.checkpoint import Checkpoint, VerifierKey, parse_verifier_key
-from record.merkle import MerkleTree
+from record.merkle import EMPTY_ROOT, MerkleTree
 from record.state import BallotEntry, Phase, State
 from record.transcript import Transcript
+
+_CHECKPOINTS_AT_ONCE = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,20 +57,22 @@ class Board:
     def __init__(
         self,
         store: Store,
-        transcript: Transcript,
+        election: Artifact,
         server_key: Ed25519PrivateKey,
         log_key: Ed25519PrivateKey,
         admission: Admission,
+        timing: Timing,
     ) -> None:
-        """For `open` alone: `transcript` is at artifact 0."""
+        """For `open` alone."""
         self._store = store
-        self._transcript = transcript
+        self._election = election.data
+        self._transcript = Transcript(election)
+        self._sequencer: Sequencer[Artifact, Accepted] = Sequencer(self._settle, timing)
         self._server_key = server_key
         self._log_key = log_key
         self._admission = admission
-        # Who appends holds `_writing` from the last check to the end; who changes or
-        # reads the state holds `_state`, which is never held for long.
-        self._writing = threading.RLock()
+        # Only the sequencer changes the state, and it holds `_state` from the first change
+        # until all of it is on the disk: what is read under the lock is durable.
         self._state = threading.Condition(threading.RLock())
         self._closed = False
 
@@ -80,19 +85,21 @@ class Board:
         server_key: Ed25519PrivateKey,
         log_key: Ed25519PrivateKey,
         admission: Admission | None = None,
+        timing: Timing | None = None,
     ) -> Self:
         """The board of `election` (artifact 0) on its store, as far as it has come.
 
+        `timing` says how long a group waits for more; each has its checkpoint.
         Everything stored is parsed and checked again, but for its proofs. Raises
         StoreDamaged, StoreForeign, or Rejected (R.role-keys) for keys that are not the
         server's and the log's in this election.
         """
-        transcript = Transcript(election)
-        _check_key(server_key, transcript.context.single_key(Role.SERVER).public_key, "server")
-        pinned = parse_verifier_key(transcript.context.election.log_key)
+        context = Transcript(election).context
+        _check_key(server_key, context.single_key(Role.SERVER).public_key, "server")
+        pinned = parse_verifier_key(context.election.log_key)
         _check_key(log_key, pinned.public_key, "log")
         admission = admission or Admission(election, workers=0)
-        board = cls(store, transcript, server_key, log_key, admission)
+        board = cls(store, election, server_key, log_key, admission, timing or Timing())
         board._replay(election)
         return board
 
@@ -143,25 +150,15 @@ class Board:
         Raises Rejected, AdmissionBusy, AdmissionFailed or a StoreError, and then
         nothing has changed.
         """
-        sha256 = hashlib.sha256(artifact.data).digest()
-        with self._writing:
-            known = self._store.find(sha256)
+        with self._state:
+            known = self._store.find(hashlib.sha256(artifact.data).digest())
             if known is not None:
                 return Accepted(known, new=False)
             self._transcript.check(artifact)
-            checked_at = self._size
-            if not isinstance(artifact.statement, Ballot):
-                self._transcript.prove(artifact, self.read)
-                return self._take(artifact)
-        # Ballots are many, and their proofs need no history: others may go on meanwhile.
-        self._admission.verify(self._transcript.state.need_keys(), artifact)
-        with self._writing:
-            known = self._store.find(sha256)
-            if known is not None:
-                return Accepted(known, new=False)
-            if self._size != checked_at:
-                self._transcript.check(artifact)
-            return self._take(artifact)
+        if isinstance(artifact.statement, Ballot):
+            # Proofs of ballots need no history, and are checked by several processes.
+            self._admission.verify(self._transcript.state.need_keys(), artifact)
+        return self._sequencer.submit(artifact, str(self._transcript.signer(artifact.statement)))
 
     def look_up(self, code: bytes) -> Found | None:
         """The ballot with this confirmation code (32 bytes)."""
@@ -188,17 +185,13 @@ class Board:
     def sign_checkpoint(self) -> bytes:
         """The signed note of the log as it stands now.
 
-        It is stored before it is returned, and its tree contains that of every one
-        before it: `open` refuses a store in which that would not be so.
+        There is one for every group, stored with it: what is signed contains what was
+        signed before, and `open` refuses a store in which that would not be so.
         """
-        with self._writing:
-            head = Checkpoint(self._key.name, self._tree.size, self._tree.root())
-            known = self._store.newest_checkpoint()
-            if known is not None and known.size == head.size:
-                return known.note
-            note = notes.sign_checkpoint(head, self._log_key)
-            self._store.add_checkpoint(StoredCheckpoint(head.size, head.root, note))
-            return note
+        known = self._store.newest_checkpoint()
+        if known is None:
+            raise AssertionError("an open board has a checkpoint")
+        return known.note
 
     def export(self, directory: Path | str) -> Checkpoint:
         """Write the published record as of now, with its checkpoint.
@@ -237,32 +230,126 @@ class Board:
     def _key(self) -> VerifierKey:
         return parse_verifier_key(self._transcript.context.election.log_key)
 
-    def _take(self, artifact: Artifact) -> Accepted:
-        self._store.append(self._size, artifact.data)
+    def _settle(self, group: Sequence[Member[Artifact, Accepted]]) -> None:
+        """Take a group in; the same bytes twice are one artifact with two answers."""
+        firsts: dict[bytes, Member[Artifact, Accepted]] = {}
+        for member in group:
+            firsts.setdefault(member.item.data, member)
+        self._settle_different(list(firsts.values()))
+        for member in group:
+            first = firsts[member.item.data]
+            if member is first:
+                continue
+            try:
+                member.succeed(replace(first.result(), new=False))
+            except Exception as error:
+                member.fail(error)
+
+    def _settle_different(self, group: Sequence[Member[Artifact, Accepted]]) -> None:
+        """Take a group in. Only one group is settled at a time, so nobody else changes the state.
+
+        What has to be proved here is proved before the state is locked: a trustee's part
+        takes seconds, and readers do not wait for it.
+        """
+        batch: list[Member[Artifact, Accepted]] = []
+        for member in group:
+            statement = member.item.statement
+            if isinstance(statement, Ballot) or not Transcript.has_proofs(statement):
+                batch.append(member)
+                continue
+            self._store_batch(batch)
+            batch = []
+            if self._proved(member):
+                self._store_batch([member])
+        self._store_batch(batch)
+
+    def _proved(self, member: Member[Artifact, Accepted]) -> bool:
+        try:
+            self._transcript.check(member.item)
+            self._transcript.prove(member.item, self.read)
+        except Rejected as error:
+            if not self._is_known(member):
+                member.fail(error)
+            return False
+        return True
+
+    def _store_batch(self, batch: Sequence[Member[Artifact, Accepted]]) -> None:
+        """One transaction: all that may stand here, and the checkpoint that covers it."""
+        if not batch:
+            return
         with self._state:
-            index = self._transcript.take(artifact)
+            first, taken = self._size, list[Member[Artifact, Accepted]]()
+            try:
+                for member in batch:
+                    self._take(member, taken)
+                if taken:
+                    artifacts = [member.item.data for member in taken]
+                    self._store.append(first, artifacts, self._signed_head())
+            except BaseException:
+                self._begin_again()
+                raise
+            for index, member in enumerate(taken, start=first):
+                member.succeed(Accepted(index, new=True))
             self._state.notify_all()
-        if isinstance(artifact.statement, Opening):
+        if any(isinstance(member.item.statement, Opening) for member in taken):
             self._admission.warm(self._transcript.state.need_keys())
-        return Accepted(index, new=True)
+
+    def _take(
+        self, member: Member[Artifact, Accepted], taken: list[Member[Artifact, Accepted]]
+    ) -> None:
+        """Take one member into the state, or let it fail."""
+        try:
+            self._transcript.check(member.item)
+        except Rejected as error:
+            if not self._is_known(member):
+                member.fail(error)
+            return
+        self._transcript.take(member.item)
+        taken.append(member)
+
+    def _is_known(self, member: Member[Artifact, Accepted]) -> bool:
+        """Whether it got in by another call: then that is the answer to this one."""
+        known = self._store.find(hashlib.sha256(member.item.data).digest())
+        if known is not None:
+            member.succeed(Accepted(known, new=False))
+        return known is not None
+
+    def _signed_head(self) -> StoredCheckpoint:
+        return self._signed(self._tree)
+
+    def _signed(self, tree: MerkleTree) -> StoredCheckpoint:
+        head = Checkpoint(self._key.name, tree.size, tree.root())
+        return StoredCheckpoint(head.size, head.root, notes.sign_checkpoint(head, self._log_key))
+
+    def _begin_again(self) -> None:
+        """The state may be ahead of the store: fold again what is stored."""
+        election = parse(self._election, None)
+        self._transcript = Transcript(election)
+        self._fold(self._store.size(), election)
 
     def _replay(self, election: Artifact) -> None:
         if self._store.base_hash != self._transcript.context.base_hash:
             raise StoreForeign("the database belongs to another election")
+        if self._store.newest_checkpoint() is None and self._store.size() == 0:
+            self._store.append(0, (), self._signed(MerkleTree()))
         if self._store.size() == 0:
-            self._store.append(0, election.data)
-        roots = {known.size: known.root for known in self._store.checkpoints()}
-        for index, data in enumerate(read_all(self._store, self._store.size())):
-            self._replay_one(index, data, election)
-            root = roots.pop(self._size, None)
-            if root is not None and root != self._tree.root():
-                raise _forked(f"the first {self._size} artifacts are not those that were signed")
-        if roots:
-            raise _forked(
-                f"{self._size} artifacts are left of {max(roots)} that a checkpoint covers"
-            )
+            self._store.append(0, (election.data,), self._signed_head())
+        self._fold(self._store.size(), election)
+        newest = self._store.newest_checkpoint()
+        if newest is None or newest.size < self._size:
+            # Of a version that did not sign each group.
+            self._store.add_checkpoint(self._signed_head())
         if self._transcript.phase is Phase.OPEN:
             self._admission.warm(self._transcript.state.need_keys())
+
+    def _fold(self, size: int, election: Artifact) -> None:
+        """Fold what is stored, and compare it with every checkpoint that was signed."""
+        signed = _Checkpoints(self._store)
+        signed.check(0, lambda: EMPTY_ROOT)
+        for index, data in enumerate(read_all(self._store, size)):
+            self._replay_one(index, data, election)
+            signed.check(index + 1, self._tree.root)
+        signed.end(size)
 
     def _replay_one(self, index: int, data: bytes, election: Artifact) -> None:
         if index == 0:
@@ -276,6 +363,38 @@ class Board:
                     f"artifact {index} of the database was changed: {error}. "
                     "Restore a backup and compare it with the published record"
                 ) from error
+
+
+class _Checkpoints:
+    """Every checkpoint that was ever signed, a few at a time, in the order of their sizes."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._waiting: list[StoredCheckpoint] = []
+        self._next = 0
+        self._load()
+
+    def check(self, size: int, root: Callable[[], bytes]) -> None:
+        """The tree of this size has this root: raises StoreDamaged if another was signed."""
+        if not self._waiting or self._waiting[0].size != size:
+            return
+        known = self._waiting.pop(0)
+        if known.root != root():
+            raise _forked(f"the first {size} artifacts are not those that were signed")
+        if not self._waiting:
+            self._load()
+
+    def end(self, size: int) -> None:
+        """Nothing of a larger tree was signed."""
+        if self._waiting:
+            newest = self._store.newest_checkpoint() or self._waiting[-1]
+            raise _forked(f"{size} artifacts are left of {newest.size} that a checkpoint covers")
+
+    def _load(self) -> None:
+        found = self._store.checkpoints(self._next, _CHECKPOINTS_AT_ONCE)
+        self._waiting = list(found)
+        if found:
+            self._next = found[-1].size + 1
 
 
 def _forked(problem: str) -> StoreDamaged:

@@ -34,7 +34,7 @@ from record.artifacts import (
 from record.election import ElectionContext, check_election
 from record.entry import entry_for
 from record.merkle import leaf_hash
-from record.rule import Read, Rule
+from record.rule import Read, Rule, proves_nothing
 from record.state import Phase, State
 
 _RULES: Mapping[type, Rule[Any]] = {
@@ -127,6 +127,13 @@ class Transcript:
             accusations.judge(self, artifact.statement, read)
         else:
             self._rule(artifact).prove(self.state, artifact.statement, read)
+
+    @staticmethod
+    def has_proofs(statement: Statement) -> bool:
+        """Whether `prove` has anything to do for such a statement."""
+        return isinstance(statement, Accusation) or (
+            _RULES[type(statement)].prove is not proves_nothing
+        )
 
     def signer(self, statement: Statement) -> Signer:
         """Whose signature the statement needs; raises `Rejected` for an unknown name."""
