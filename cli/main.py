@@ -12,12 +12,13 @@ import click
 from cli.common import reporting_errors
 
 _COMMANDS = {
+    "board": ("cli.board", "board", "Observers: mirror, monitor or cosign a published log."),
     "demo": ("cli.demo", "demo", "Hold a small election in separate processes and verify it."),
     "device": ("cli.device", "device", "A voting device: encrypt, submit, cast, challenge."),
     "election": (
         "cli.election",
         "election",
-        "The administrator: new, open, close, tally, publish.",
+        "The administrator: new, ceremony, open, close, tally, publish.",
     ),
     "manifest": ("cli.manifest", "manifest", "Check a manifest, or import one."),
     "receipt": ("cli.receipt", "receipt", "A voter's receipts: check, look up, audit."),
@@ -53,12 +54,14 @@ def _sailau() -> None:
     \b
     A first look:       sailau demo --out demo
     An observer:        sailau verify RECORD
+                        sailau board --help       docs/observers.md
     A voter:            sailau receipt --help
     A trustee:          sailau trustee --help     docs/trustees.md
     An administrator:   sailau election --help    docs/administrators.md
 
     Exit codes: 0 done (or verified), 1 refused or refuted, 2 wrong usage or
-    unreadable input, 3 the server cannot be reached or failed, 130 interrupted.
+    unreadable input, 3 the server cannot be reached or failed, 4 the key ceremony has
+    come to nothing, 130 interrupted.
     """
 
 

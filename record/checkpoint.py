@@ -3,49 +3,62 @@
 A checkpoint is a text of three lines (origin, tree size, root in base64), a blank
 line and signature lines. The log's key is pinned in the election artifact as a
 C2SP verifier key; its name is the origin. Signatures of other keys (witnesses)
-are carried along and ignored. Nothing of a checkpoint means anything before
-`verify_checkpoint` has passed it.
+are carried along and ignored here: `cosignature` and `policy` judge them. Nothing
+of a checkpoint means anything before `verify_checkpoint` has passed it.
 """
 
 from __future__ import annotations
 
 import base64
-import binascii
-import hashlib
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from crypto.errors import Malformed, Rejected
+from crypto.errors import InvalidProof, Malformed, Rejected
 from record.merkle import HASH_BYTES
+from record.note import (
+    MAX_BYTES,
+    MAX_ORIGIN,
+    MAX_SIGNATURES,
+    NoteSignature,
+    VerifierKey,
+    check_origin,
+    parse_base64,
+    parse_note,
+    parse_verifier_key,
+    signatures_by,
+    verifier_key,
+    verify_ed25519,
+)
 
-MAX_BYTES = 256 * 1024
-"""A checkpoint with 16 post-quantum witness signatures has about 80 KiB."""
-MAX_SIGNATURES = 100
-MAX_ORIGIN = 200
+__all__ = [
+    "CHECK",
+    "MAX_BYTES",
+    "MAX_ORIGIN",
+    "MAX_SIGNATURES",
+    "MAX_SIZE",
+    "Checkpoint",
+    "NoteSignature",
+    "SignedCheckpoint",
+    "VerifierKey",
+    "check_origin",
+    "parse_checkpoint",
+    "parse_size",
+    "parse_verifier_key",
+    "sign_checkpoint",
+    "verifier_key",
+    "verify_checkpoint",
+    "verify_log_signatures",
+]
+
 MAX_SIZE = 2**63 - 1
 
 CHECK = "R.checkpoint"
 """The id of the check that a checkpoint is signed by the log it names."""
 
-_ED25519 = b"\x01"
 _SIZE = re.compile(r"0|[1-9][0-9]{0,18}")
-
-
-@dataclass(frozen=True, slots=True)
-class VerifierKey:
-    """Who signs a log: origin, key id (4 bytes) and Ed25519 public key (32 bytes)."""
-
-    name: str
-    key_id: bytes
-    public_key: bytes
-
-    def __str__(self) -> str:
-        """As in the election artifact: <origin>+<8 hex digits>+<base64>."""
-        key = base64.b64encode(_ED25519 + self.public_key).decode("ascii")
-        return f"{self.name}+{self.key_id.hex()}+{key}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,88 +75,35 @@ class Checkpoint:
 
 
 @dataclass(frozen=True, slots=True)
-class NoteSignature:
-    """One signature line: key name, key id (4 bytes), signature."""
-
-    name: str
-    key_id: bytes
-    signature: bytes
-
-
-@dataclass(frozen=True, slots=True)
 class SignedCheckpoint:
-    """A parsed note. Its checkpoint is a claim until `verify_checkpoint` has passed."""
+    """A parsed note. Its checkpoint is a claim until `verify_checkpoint` has passed.
+
+    `text` is what is signed: another log than ours may have lines after the root.
+    """
 
     checkpoint: Checkpoint
     text: str
     signatures: tuple[NoteSignature, ...]
 
 
-# --- Keys ------------------------------------------------------------------------
-
-
-def verifier_key(origin: str, public_key: bytes) -> VerifierKey:
-    """The key of the log `origin`. Raises Malformed if that is no origin."""
-    check_origin(origin)
-    if len(public_key) != 32:
-        raise ValueError("an Ed25519 public key has 32 bytes")
-    digest = hashlib.sha256(origin.encode() + b"\n" + _ED25519 + public_key).digest()
-    return VerifierKey(origin, digest[:4], public_key)
-
-
-def parse_verifier_key(text: str, field: str = "log_key") -> VerifierKey:
-    """The key that a text like `origin+0123abcd+AX...` says.
-
-    Raises Malformed: three parts, an origin, an Ed25519 key (type 01) and the key
-    id that belongs to both.
-    """
-    name, plus, rest = text.partition("+")
-    key_id, second_plus, encoded = rest.partition("+")
-    if not plus or not second_plus:
-        raise Malformed(field, "is not of the form <origin>+<key id>+<key>")
-    check_origin(name, field)
-    key = _base64(encoded, field)
-    if len(key) != 33 or key[:1] != _ED25519:
-        raise Malformed(field, "is not an Ed25519 key", "Keys of other types are not used here.")
-    made = verifier_key(name, key[1:])
-    if made.key_id.hex() != key_id:
-        raise Malformed(field, "has a key id that does not belong to its origin and key")
-    return made
-
-
-def check_origin(origin: str, field: str = "origin") -> None:
-    """Raises Malformed unless `origin` can name a log and its key.
-
-    1 to 200 printable characters without white space and plus signs, best a URL
-    without its scheme ("example.org/election-2005").
-    """
-    advice = "Use a URL without scheme, like example.org/election-2005."
-    if not 0 < len(origin) <= MAX_ORIGIN:
-        problem = f"has {len(origin)} characters as an origin, not 1..{MAX_ORIGIN}"
-        raise Malformed(field, problem, advice)
-    if not origin.isprintable() or "+" in origin or any(c.isspace() for c in origin):
-        problem = "has white space, a plus sign or an unprintable character in its origin"
-        raise Malformed(field, problem, advice)
-
-
-# --- Signing and reading -----------------------------------------------------------
-
-
 def sign_checkpoint(checkpoint: Checkpoint, private_key: Ed25519PrivateKey) -> bytes:
     """The signed note of a checkpoint, by the key of its origin."""
     text = checkpoint.text()
     key = verifier_key(checkpoint.origin, private_key.public_key().public_bytes_raw())
-    signature = key.key_id + private_key.sign(text.encode())
-    return f"{text}\n— {key.name} {base64.b64encode(signature).decode('ascii')}\n".encode()
+    signature = NoteSignature(key.name, key.key_id, private_key.sign(text.encode()))
+    return f"{text}\n{signature.line()}".encode()
 
 
-def parse_checkpoint(data: bytes, field: str = "checkpoint") -> SignedCheckpoint:
-    """The note that `data` holds, signatures unchecked; raises Malformed."""
-    text, lines = _split_note(_decode(data, field), field)
-    if len(lines) > MAX_SIGNATURES:
-        raise Malformed(field, f"has {len(lines)} signatures, more than {MAX_SIGNATURES}")
-    signatures = tuple(_signature(line, field) for line in lines)
-    return SignedCheckpoint(_checkpoint(text, field), text, signatures)
+def parse_checkpoint(
+    data: bytes, field: str = "checkpoint", *, any_log: bool = False
+) -> SignedCheckpoint:
+    """The note that `data` holds, signatures unchecked; raises Malformed.
+
+    With `any_log`, whatever tlog-checkpoint allows to any log: an origin that is no
+    key name, and extension lines. A record of ours has neither.
+    """
+    note = parse_note(data, field)
+    return SignedCheckpoint(_checkpoint(note.text, field, any_log), note.text, note.signatures)
 
 
 def verify_checkpoint(data: bytes, key: VerifierKey, field: str = "checkpoint") -> Checkpoint:
@@ -153,76 +113,58 @@ def verify_checkpoint(data: bytes, key: VerifierKey, field: str = "checkpoint") 
     the log's signature is missing or false.
     """
     signed = parse_checkpoint(data, field)
-    if signed.checkpoint.origin != key.name:
-        problem = f"the checkpoint is of {signed.checkpoint.origin}, not of {key.name}"
-        raise Rejected(CHECK, problem, where=field)
-    ours = [s for s in signed.signatures if (s.name, s.key_id) == (key.name, key.key_id)]
-    if not ours:
-        raise Rejected(CHECK, f"no signature of {key.name}", where=field)
-    public_key = Ed25519PublicKey.from_public_bytes(key.public_key)
-    for signature in ours:
-        try:
-            public_key.verify(signature.signature, signed.text.encode())
-        except InvalidSignature:
-            problem = "the signature does not fit the text"
-            raise Rejected(CHECK, problem, culprit=key.name, where=field) from None
+    verify_log_signatures(signed, [key], field)
     return signed.checkpoint
 
 
-def _decode(data: bytes, field: str) -> str:
-    if len(data) > MAX_BYTES:
-        raise Malformed(field, f"has {len(data)} bytes, more than {MAX_BYTES}")
-    try:
-        text = data.decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise Malformed(field, f"is not UTF-8 at byte {error.start}") from None
-    if any(c < " " and c != "\n" for c in text):
-        raise Malformed(field, "has a control character")
-    return text
+def verify_log_signatures(
+    signed: SignedCheckpoint, keys: Iterable[VerifierKey], field: str = "checkpoint"
+) -> VerifierKey:
+    """The first of a log's `keys` that has signed; none of them may have signed falsely.
+
+    Raises Rejected if the checkpoint is another log's, no key has signed it, or a
+    signature with the name and id of one of the keys does not fit.
+    """
+    keys = list(keys)
+    origin = signed.checkpoint.origin
+    ours = [key for key in keys if key.name == origin]
+    if not ours:
+        names = ", ".join(dict.fromkeys(key.name for key in keys)) or "any known log"
+        raise Rejected(CHECK, f"the checkpoint is of {origin}, not of {names}", where=field)
+    signers = [key for key in ours if _has_signed(signed, key, field)]
+    if not signers:
+        raise Rejected(CHECK, f"no signature of {origin}", where=field)
+    return signers[0]
 
 
-def _split_note(note: str, field: str) -> tuple[str, list[str]]:
-    """The signed text with its last newline, and the signature lines without theirs."""
-    text, blank, signatures = note.rpartition("\n\n")
-    if not blank or not signatures.endswith("\n"):
-        raise Malformed(field, "is not a signed note: text, blank line, signature lines")
-    return text + "\n", signatures[:-1].split("\n")
+def _has_signed(signed: SignedCheckpoint, key: VerifierKey, field: str) -> bool:
+    signatures = signatures_by(signed.signatures, key)
+    for signature in signatures:
+        try:
+            verify_ed25519(key, signature.signature, signed.text.encode())
+        except InvalidProof as error:
+            raise Rejected(CHECK, error.problem, culprit=key.name, where=field) from None
+    return bool(signatures)
 
 
-def _signature(line: str, field: str) -> NoteSignature:
-    parts = line.split(" ")
-    if len(parts) != 3 or parts[0] != "—":
-        raise Malformed(field, "has a signature line that is not `— <key name> <base64>`")
-    name = parts[1]
-    if not name or "+" in name or any(c.isspace() for c in name):
-        raise Malformed(field, "has a signature by a key without a proper name")
-    signature = _base64(parts[2], field)
-    if len(signature) < 5:
-        raise Malformed(field, "has an empty signature")
-    return NoteSignature(name, signature[:4], signature[4:])
+def parse_size(text: str, field: str) -> int:
+    """A tree size or an index: decimal, no leading zeroes, below 2^63; raises Malformed."""
+    if not _SIZE.fullmatch(text) or int(text) > MAX_SIZE:
+        raise Malformed(field, "is not a decimal number below 2^63 without leading zeroes")
+    return int(text)
 
 
-def _checkpoint(text: str, field: str) -> Checkpoint:
+def _checkpoint(text: str, field: str, any_log: bool) -> Checkpoint:
     lines = text[:-1].split("\n")
-    if len(lines) != 3:
+    if len(lines) != 3 and not (any_log and len(lines) > 3):
         problem = f"has {len(lines)} lines before its signatures instead of 3"
         raise Malformed(field, problem, "Origin, tree size and root, one line each.")
-    origin, size, root = lines
-    check_origin(origin, field)
-    if not _SIZE.fullmatch(size) or int(size) > MAX_SIZE:
-        raise Malformed(field, "has a tree size that is not a decimal number below 2^63")
-    digest = _base64(root, field)
+    if not all(lines):
+        raise Malformed(field, "has an empty line before its signatures")
+    origin, size, root = lines[:3]
+    if not any_log:
+        check_origin(origin, field)
+    digest = parse_base64(root, field)
     if len(digest) != HASH_BYTES:
         raise Malformed(field, f"has a root of {len(digest)} bytes instead of {HASH_BYTES}")
-    return Checkpoint(origin, int(size), digest)
-
-
-def _base64(text: str, field: str) -> bytes:
-    """Standard base64 in its only canonical form."""
-    try:
-        data = base64.b64decode(text, validate=True)
-    except (binascii.Error, ValueError):
-        data = b""
-    if not data or base64.b64encode(data).decode("ascii") != text:
-        raise Malformed(field, "has something that is not canonical base64")
-    return data
+    return Checkpoint(origin, parse_size(size, field), digest)

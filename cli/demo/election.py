@@ -173,6 +173,7 @@ class DemoElection:
                 self.children.start(
                     f"trustee-{i}",
                     *("trustee", "run", "--home", home, "--yes"),
+                    *("--backup", self.work / f"trustee-{i}.backup"),
                     *self._key(f"trustee-{i}"),
                 )
             )
