@@ -7,10 +7,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import grpc
-
 from ballotbox.client import AdministrationClient, BoardClient
-from cli.common import passphrase
+from cli.common import home_option, passphrase
 from cli.connect import check_invited, checked_context, first_artifact, role_connection
 from cli.homes import Home, open_home
 from identity.invitation import Invitation
@@ -18,6 +16,8 @@ from record.artifacts import Artifact, Statement, sign_statement
 from record.election import ElectionContext
 from record.state import Phase
 from record.transcript import Transcript
+
+administrator_home = home_option("the administrator, made by `election new`")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +51,11 @@ class Administrator:
             transcript.take(artifact)
         return transcript
 
+    def read_on(self, transcript: Transcript) -> None:
+        """Take in what the record has more than `transcript`; proofs are not checked."""
+        for data in self.board.read(transcript.state.size):
+            transcript.append(transcript.parse(data))
+
 
 @contextmanager
 def administrator(
@@ -58,13 +63,15 @@ def administrator(
 ) -> Iterator[Administrator]:
     """Open the administrator's home and connect."""
     opened = open_home(home, passphrase(passphrase_file, "the administrator"))
-    with opened.keystore:
-        invitation = opened.invitation()
-        with role_connection(opened, invitation, server) as channel:
-            yield _connected(opened, invitation, channel)
+    with opened.keystore, connected(opened, server) as admin:
+        yield admin
 
 
-def _connected(home: Home, invitation: Invitation, channel: grpc.Channel) -> Administrator:
-    board = BoardClient(channel)
-    context = checked_context(board, invitation)
-    return Administrator(home, invitation, context, board, AdministrationClient(channel))
+@contextmanager
+def connected(home: Home, server: str | None) -> Iterator[Administrator]:
+    """The server, for an administrator's home that is open."""
+    invitation = home.invitation()
+    with role_connection(home, invitation, server) as channel:
+        board = BoardClient(channel)
+        context = checked_context(board, invitation)
+        yield Administrator(home, invitation, context, board, AdministrationClient(channel))

@@ -15,8 +15,8 @@ from rich.console import Console
 from crypto.errors import Malformed, Rejected, SailauError
 from identity.passphrase import ask_passphrase, read_passphrase
 
-REFUSED, UNUSABLE, UNREACHABLE, INTERRUPTED = 1, 2, 3, 130
-"""Exit codes beside 0."""
+REFUSED, UNUSABLE, UNREACHABLE, ABORTED, INTERRUPTED = 1, 2, 3, 4, 130
+"""Exit codes beside 0; `ABORTED`: the key ceremony has come to nothing."""
 
 F = TypeVar("F", bound=Callable[..., Any])
 

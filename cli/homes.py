@@ -76,12 +76,18 @@ def open_home(path: Path, passphrase: bytes) -> Home:
     )
 
 
-def join(home: Home, invitation: bytes) -> Invitation:
-    """Check an invitation and keep it; another election's is refused."""
+def check_invitation(home: Home, invitation: bytes) -> Invitation:
+    """The invitation in a file, if it is for the keys of this home; raises if not."""
     parsed = parse_invitation(invitation)
     verify_invitation(parsed, home.role_key, home.tls_key)
+    return parsed
+
+
+def join(home: Home, invitation: bytes, *, replace: bool = False) -> Invitation:
+    """Check an invitation and keep it; another than before is refused, unless told otherwise."""
+    parsed = check_invitation(home, invitation)
     file = home.path / INVITATION
-    if file.exists() and file.read_bytes() != invitation:
+    if file.exists() and file.read_bytes() != invitation and not replace:
         raise Malformed(
             str(file), "is there already and differs", "use a fresh home for another election"
         )

@@ -1,13 +1,12 @@
 """Making an election: its authority, its roles' certificates, and artifact 0.
 
-OUT/administrator/    the administrator's home, with the authority's key
+OUT/administrator/    the administrator's home, with the authority's key and the plan
 OUT/server/           the server's home: keys, certificate, artifact 0, addresses
 OUT/invitations/      a file for each trustee and device
 """
 
 from __future__ import annotations
 
-import ipaddress
 import json
 from collections import Counter
 from collections.abc import Sequence
@@ -17,11 +16,10 @@ from pathlib import Path
 from ballotbox.store import SqliteStore
 from cli.common import write_new
 from cli.homes import INVITATION, KEYSTORE, ROLE_KEY, TLS_KEY
-from crypto.errors import Malformed
-from crypto.parameters import Parameters
+from cli.plans import Plan, check_plan
 from identity.authority import Authority
 from identity.enrolment import Enrolment
-from identity.invitation import HOST, Invitation
+from identity.invitation import Invitation
 from identity.keystore import Keystore
 from identity.rolekeys import RoleKey
 from identity.roles import Identity, Role
@@ -30,7 +28,7 @@ from record import artifacts
 from record.artifacts import Election, sign_statement
 from record.checkpoint import verifier_key
 from record.election import check_election, make_election
-from record.manifest import Manifest, parse_manifest
+from record.manifest import Manifest
 
 AUTHORITY_KEY = "authority-key"
 LOG_KEY = "log-key"
@@ -39,21 +37,6 @@ SERVER_FILE = "server.json"
 DATABASE = "board.sqlite"
 CERTIFICATE = "server.pem"
 AUTHORITY = "authority.pem"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
-    """What the administrator decides."""
-
-    manifest: bytes
-    parameters: Parameters
-    trustees: Sequence[Enrolment]
-    devices: Sequence[Enrolment]
-    quorum: int
-    hosts: Sequence[str]
-    public_port: int
-    roles_port: int
-    origin: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,16 +50,14 @@ class Made:
 
 def make(plan: Plan, out: Path, admin_passphrase: bytes, server_passphrase: bytes) -> Made:
     """Make the election's directories; raises before it writes if the plan is wrong."""
-    manifest = parse_manifest(plan.manifest)
-    devices = _in_manifest_order(manifest, plan.devices)
-    _check_plan(plan)
+    manifest, trustees, devices = check_plan(plan)
     keys = _Keys()
     election = make_election(
         plan.parameters,
         plan.manifest,
         plan.quorum,
         str(verifier_key(plan.origin or _origin(plan, manifest), keys.log.public_bytes)),
-        _role_keys(plan.trustees, devices, keys),
+        _role_keys(trustees, devices, keys),
     )
     artifact = sign_statement(election, None, election.base_hash, keys.administrator)
     context = check_election(artifact)
@@ -84,7 +65,7 @@ def make(plan: Plan, out: Path, admin_passphrase: bytes, server_passphrase: byte
     writer = _Writer(plan, out, context.election, manifest, authority, keys)
     writer.administrator(admin_passphrase)
     writer.server(server_passphrase, artifact.data)
-    writer.invitations([*plan.trustees, *devices])
+    writer.invitations([*trustees, *devices])
     return Made(election, manifest, keys.administrator.public_bytes)
 
 
@@ -117,46 +98,6 @@ def _role_keys(
     ]
 
 
-def _in_manifest_order(manifest: Manifest, devices: Sequence[Enrolment]) -> list[Enrolment]:
-    enrolled = {d.identity.name: d for d in devices}
-    wanted = [d.label for d in manifest.devices]
-    missing = [label for label in wanted if label not in enrolled]
-    extra = [name for name in enrolled if name not in wanted]
-    if missing or extra or len(enrolled) != len(devices):
-        raise Malformed(
-            "--device",
-            f"enrolled and not in the manifest: {extra or 'none'}; "
-            f"in the manifest and not enrolled: {missing or 'none'}",
-            "give one enrolment for each device of the manifest, named by its label",
-        )
-    return [enrolled[label] for label in wanted]
-
-
-def _check_plan(plan: Plan) -> None:
-    for option, role, enrolments in (
-        ("--trustee", Role.TRUSTEE, plan.trustees),
-        ("--device", Role.DEVICE, plan.devices),
-    ):
-        for enrolment in enrolments:
-            if enrolment.identity.role is not role:
-                raise Malformed(option, f"{enrolment.identity} is enrolled as something else")
-    for host in plan.hosts:
-        if not _is_host(host):
-            raise Malformed("--host", f"{host!r} is not a host's name or address")
-    if not 1 <= plan.quorum <= len(plan.trustees):
-        raise Malformed("--quorum", f"is {plan.quorum}, with {len(plan.trustees)} trustees")
-
-
-def _is_host(text: str) -> bool:
-    """A name or an address: no port, no brackets."""
-    if ":" not in text:
-        return HOST.fullmatch(text) is not None
-    try:
-        return bool(ipaddress.IPv6Address(text))
-    except ValueError:
-        return False
-
-
 @dataclass(frozen=True, slots=True)
 class _Writer:
     plan: Plan
@@ -179,6 +120,7 @@ class _Writer:
         request = self.keys.administrator_tls.request(identity)
         invitation = self._invitation(identity, 0, self.keys.administrator.public_bytes, request)
         write_new(home / INVITATION, invitation)
+        self.plan.keep(home)
 
     def server(self, passphrase: bytes, artifact: bytes) -> None:
         """The server's home."""

@@ -9,9 +9,9 @@ of its own and makes both on its own machine:
   election (`authority`), which only tells the services who is calling.
 
 Both lie in one encrypted file (`keystore`), opened by a passphrase
-(`passphrase`). A role becomes known to the administrator by an enrolment file
-and is told where to connect by an invitation file (`enrolment`). Neither
-private key is ever in either.
+(`passphrase`); a backup is such a file, too (`sealed`). A role becomes known to
+the administrator by an enrolment file and is told where to connect by an
+invitation file (`enrolment`). Neither private key is ever in either.
 
 This room knows files and certificates. It knows neither the record nor gRPC.
 """

@@ -10,6 +10,7 @@ import contextlib
 import fcntl
 import os
 import stat
+from collections.abc import Iterator
 from pathlib import Path
 
 from identity.errors import (
@@ -77,20 +78,45 @@ def read_private(path: Path, limit: int) -> bytes:
     Raises KeystoreMissing, KeystoreTooOpen, or KeystoreDamaged if it is no
     plain file or larger.
     """
+    with _opened(path) as descriptor:
+        if os.fstat(descriptor).st_mode & OTHERS:
+            raise KeystoreTooOpen(f"other users may open {path}. Try: chmod 600 {path}")
+        return _contents(path, descriptor, limit)
+
+
+def read_from_medium(path: Path, limit: int) -> bytes:
+    """Return at most `limit` bytes of a file, from the medium and not from memory.
+
+    Memory sticks have no modes, so nobody asks here who else may open the file. Raises
+    KeystoreMissing or KeystoreDamaged.
+    """
+    with _opened(path) as descriptor:
+        # What was just written is dropped from the system's cache, where that can be asked for.
+        if hasattr(os, "posix_fadvise"):
+            os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+        return _contents(path, descriptor, limit)
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[int]:
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
     except OSError as error:
         raise KeystoreMissing(f"{path}: {error.strerror}") from None
     try:
-        mode = os.fstat(descriptor).st_mode
-        if not stat.S_ISREG(mode):
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             raise KeystoreDamaged(f"{path} is not a plain file")
-        if mode & OTHERS:
-            raise KeystoreTooOpen(f"other users may open {path}. Try: chmod 600 {path}")
-        with os.fdopen(descriptor, "rb", closefd=False) as file:
-            data = file.read(limit + 1)
+        yield descriptor
     finally:
         os.close(descriptor)
+
+
+def _contents(path: Path, descriptor: int, limit: int) -> bytes:
+    with os.fdopen(descriptor, "rb", closefd=False) as file:
+        try:
+            data = file.read(limit + 1)
+        except OSError as error:
+            raise KeystoreDamaged(f"{path}: {error.strerror}") from None
     if len(data) > limit:
         raise KeystoreDamaged(f"{path} is larger than {limit} bytes")
     return data

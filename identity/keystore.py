@@ -21,38 +21,15 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from identity.errors import KeystoreClosed, KeystoreError, KeystoreExists, KeystoreMissing
 from identity.files import FileLock, check_directory, read_private, replace_durably
-from identity.keystore_format import ScryptCost, StoreKey, parse_file
-
-FILE_LIMIT = 64 << 20
-NAME_LIMIT = 200
-
-
-class Secrets(Mapping[str, bytes]):
-    """A read-only view of named secrets that does not print them."""
-
-    __slots__ = ("_values",)
-
-    def __init__(self, values: Mapping[str, bytes]) -> None:
-        self._values = dict(values)
-
-    def __getitem__(self, name: str) -> bytes:
-        return self._values[name]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._values)
-
-    def __len__(self) -> int:
-        return len(self._values)
-
-    def __repr__(self) -> str:
-        return f"Secrets({len(self._values)} values, <redacted>)"
+from identity.keystore_format import ScryptCost, StoreKey
+from identity.sealed import Secrets, checked, limited, opened
 
 
 class Keystore:
@@ -87,7 +64,7 @@ class Keystore:
         Raises KeystoreExists, KeystoreTooOpen, KeystoreInUse, KeystoreWriteFailed.
         """
         path = Path(os.path.realpath(path))
-        contents = _checked(secrets)
+        contents = checked(secrets)
         if not path.parent.exists():
             _make_directory(path.parent)
         check_directory(path.parent)
@@ -96,7 +73,7 @@ class Keystore:
             if path.exists():
                 raise KeystoreExists(f"{path} exists already and is not overwritten")
             key = StoreKey.derive(passphrase, cost or ScryptCost())
-            replace_durably(path, _limited(key.seal(contents)))
+            replace_durably(path, limited(key.seal(contents)))
         except BaseException:
             lock.release()
             raise
@@ -116,9 +93,7 @@ class Keystore:
         check_directory(path.parent)
         lock = FileLock(path)
         try:
-            header, ciphertext = parse_file(read_private(path, FILE_LIMIT))
-            key = StoreKey.derive(passphrase, header.cost, header.salt)
-            secrets = Secrets(key.open(header, ciphertext))
+            key, secrets = opened(path, passphrase, read_private)
         except BaseException:
             lock.release()
             raise
@@ -139,7 +114,7 @@ class Keystore:
     def update(self, changes: Mapping[str, bytes]) -> None:
         """Add or replace secrets. When this returns they are on the disk."""
         with self._guard:
-            self._replace({**self._secrets, **_checked(changes)})
+            self._replace({**self._secrets, **checked(changes)})
 
     def remove(self, names: Iterable[str]) -> None:
         """Remove secrets by name. Raises KeystoreError if one is not there."""
@@ -176,24 +151,19 @@ class Keystore:
 
     def _replace(self, contents: dict[str, bytes]) -> None:
         """The file first: what memory shows has always been written."""
-        replace_durably(self._path, _limited(self._open_key().seal(contents)))
+        replace_durably(self._path, limited(self._open_key().seal(contents)))
         self._secrets = Secrets(contents)
 
 
-def _checked(secrets: Mapping[str, bytes]) -> dict[str, bytes]:
-    """A copy, if the names are names and the values bytes."""
-    for name, value in secrets.items():
-        if not (isinstance(name, str) and 1 <= len(name) <= NAME_LIMIT and name.isprintable()):
-            raise KeystoreError(f"a secret's name is 1 to {NAME_LIMIT} printable characters")
-        if not isinstance(value, bytes):
-            raise KeystoreError(f"the secret {name!r} is not bytes")
-    return dict(secrets)
+def read_keystore(path: Path | str, passphrase: bytes) -> Secrets:
+    """What a key store holds at this moment, also while another process has it open.
 
-
-def _limited(file: bytes) -> bytes:
-    if len(file) > FILE_LIMIT:
-        raise KeystoreError(f"a key store holds at most {FILE_LIMIT >> 20} MiB")
-    return file
+    The file is replaced as a whole, so this is what stood there before or after a change.
+    For reading only; raises as `Keystore.open`, but for KeystoreInUse.
+    """
+    path = Path(os.path.realpath(path))
+    check_directory(path.parent)
+    return opened(path, passphrase, read_private)[1]
 
 
 def _make_directory(directory: Path) -> None:

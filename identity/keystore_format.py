@@ -1,4 +1,4 @@
-r"""The key store's file, version 1, as bytes.
+r"""The file of a key store or a backup, version 1, as bytes.
 
     sailau-keystore/1\n
     {"cipher":"AES-256-GCM","kdf":"scrypt","n":131072,"nonce":"<24 hex digits>",
@@ -63,7 +63,7 @@ class ScryptCost:
         in_range = 1 <= self.r <= 32 and 1 <= self.p <= 16
         if not (power_of_two and in_range and 128 * self.n * self.r <= SCRYPT_MEMORY_LIMIT):
             raise KeystoreUnsupported(
-                f"the key store's scrypt cost (n={self.n}, r={self.r}, p={self.p}) is refused"
+                f"the scrypt cost (n={self.n}, r={self.r}, p={self.p}) is refused"
             )
 
 
@@ -124,7 +124,7 @@ class StoreKey:
             plaintext = self._cipher.decrypt(header.nonce, ciphertext, header.encode())
         except InvalidTag:
             raise KeystoreRefused(
-                "the passphrase is wrong or the key store has been changed;"
+                "the passphrase is wrong or the file has been changed;"
                 " these two cannot be told apart"
             ) from None
         return _decode_contents(plaintext)
@@ -137,29 +137,29 @@ def parse_file(data: bytes) -> tuple[Header, bytes]:
     """
     first, newline, rest = data.partition(b"\n")
     if not newline and FORMAT.startswith(data[: len(FORMAT)]):
-        raise KeystoreTruncated("the key store ends within its header")
+        raise KeystoreTruncated("the file ends within its header")
     if not first.startswith(FORMAT):
-        raise KeystoreDamaged("this is not a key store")
+        raise KeystoreDamaged("this is not a key store of ours")
     if first != FORMAT + VERSION:
-        raise KeystoreUnsupported("the key store has another version than 1")
+        raise KeystoreUnsupported("the file is of another version than 1")
     line, newline, ciphertext = rest.partition(b"\n")
     if not newline and len(line) < HEADER_LIMIT:
-        raise KeystoreTruncated("the key store ends within its header")
+        raise KeystoreTruncated("the file ends within its header")
     header = _parse_header(line)
     if header.encode() != data[: len(data) - len(ciphertext)]:
-        raise KeystoreDamaged("the key store's header is not in its one spelling")
+        raise KeystoreDamaged("the header is not in its one spelling")
     if len(ciphertext) < header.size:
         raise KeystoreTruncated(
-            f"the key store holds {len(ciphertext)} of {header.size} encrypted bytes"
+            f"the file holds {len(ciphertext)} of {header.size} encrypted bytes"
         )
     if len(ciphertext) > header.size:
-        raise KeystoreDamaged("the key store goes on after its end")
+        raise KeystoreDamaged("the file goes on after its end")
     return header, ciphertext
 
 
 def _parse_header(line: bytes) -> Header:
     """Members and types only: that nothing else stands there shows when it is encoded again."""
-    damaged = KeystoreDamaged("the key store's header cannot be read")
+    damaged = KeystoreDamaged("the header cannot be read")
     if len(line) >= HEADER_LIMIT:
         raise damaged
     try:
@@ -189,5 +189,5 @@ def _decode_contents(plaintext: bytes) -> dict[str, bytes]:
         }
     if contents is None:
         # Outside the handler: an error of the JSON module carries the document.
-        raise KeystoreDamaged("the key store opens, but what it holds is not a set of secrets")
+        raise KeystoreDamaged("the file opens, but what it holds is not a set of secrets")
     return contents

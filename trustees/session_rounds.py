@@ -91,6 +91,9 @@ class SessionRounds:
         if self._running is not None or self._desk.vault.get(SESSION) is not None:
             self.close()
             self._resources.scratch.clear()
+            if self._desk.reader.caught_up:
+                # Or a board could show the session again, and have us sign other commitments.
+                self._desk.vault.save(self._desk.reader.value())
             self._desk.vault.erase(SESSION)
 
     def _has_said_all(self, now: SessionState) -> bool:

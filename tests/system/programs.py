@@ -227,6 +227,7 @@ class Place:
         self.root = root
         self.logs = root / "logs"
         self.logs.mkdir(exist_ok=True)
+        self.launcher: tuple[str, ...] = ("-m", "cli.main")
         self._programs: list[Program] = []
         self._numbers: dict[str, int] = {}
 
@@ -337,7 +338,7 @@ class Place:
         name = "-".join(words)
         number = self._numbers[name] = self._numbers.get(name, 0) + 1
         log = self.logs / f"{name}-{os.getpid()}-{number}"
-        command = [sys.executable, "-m", "cli.main", *arguments]
+        command = [sys.executable, *self.launcher, *arguments]
         program = Program(command, log, env={**os.environ, **environment})
         self._programs.append(program)
         return program
@@ -360,9 +361,15 @@ class Place:
         server.until(lambda: bool(server.lines()))
         return server
 
-    def trustee(self, i: int, *options: str) -> Program:
-        """A trustee's program."""
-        return self.start("trustee", "run", *self.home(f"trustee-{i}"), "--yes", *options)
+    def trustee(self, i: int, *options: str | Path) -> Program:
+        """A trustee's program, which confirms without asking; its backup goes to backups/."""
+        agrees = ("--yes", "--backup", self.backup(i))
+        return self.start("trustee", "run", *self.home(f"trustee-{i}"), *agrees, *options)
+
+    def backup(self, i: int) -> Path:
+        """Where a trustee's backup goes."""
+        (self.root / "backups").mkdir(exist_ok=True)
+        return self.root / f"backups/trustee-{i}"
 
     def device(self, n: int, *orders: object) -> Program:
         """A device with its first orders; receipts go to receipts/."""

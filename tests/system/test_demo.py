@@ -44,19 +44,23 @@ def test_demo(tmp_path: Path, manifest: Manifest) -> None:
     fates = Counter(v.then for v in voters)
     assert summary["audited"] == fates["challenge"] > 0
     assert summary["ballots"]["spoiled"] == fates["abandon"] > 0
-    for unit in summary["units"]:
-        counts = {o["option"]: o["decrypted"] for o in unit["options"]}
-        assert counts == expected(voters, unit["unit"])
-        assert {k: unit[k] for k in ("cast", "challenged", "spoiled")} == actions(
-            voters, unit["unit"]
+    places = [unit["unit"] for unit in summary["units"]]
+    for row in [*summary["sets"], *({**u, "units": [u["unit"]]} for u in summary["units"])]:
+        counts = {o["option"]: o["decrypted"] for o in row.get("options", ())}
+        assert counts in ({}, expected(voters, row["units"]))
+        assert {k: row[k] for k in ("cast", "challenged", "spoiled")} == actions(
+            voters, row["units"]
         )
+    # Nine ballots at three places: the small ones can only be counted all together.
+    assert [row["units"] for row in summary["sets"]] == [places]
+    assert "counted together" in done.stdout
     assert (summary["verdict"], summary["altered"]["verdict"]) == ("verified", "refuted")
     assert summary["altered"]["failed_checks"]
     report = verify(out / "record", jobs=1)
     assert report.verdict == "verified"
     (total,) = report.totals
     assert total.options == tuple(
-        (option, sum(u["options"][n]["decrypted"] for u in summary["units"]))
+        (option, sum(s["options"][n]["decrypted"] for s in summary["sets"]))
         for n, option in enumerate(SHARES)
     )
     receipts = list((out / "receipts").glob("*.receipt.json"))

@@ -59,8 +59,9 @@ def test_ceremony(at: Callable[[str], Place]) -> None:
     place.reach(Phase.TALLIED)
     check_record(place, "--until", "close")
     status = place.status()
-    # The election, 3 keys, 3 shares, 3 confirmations, opening, 2 missing, close, 4 tallies.
-    assert (status.size, status.submitted) == (18, 0)
+    # The election, 3 commitments, 3 keys, 3 shares, 3 confirmations, opening, 2 missing,
+    # close, 4 tallies.
+    assert (status.size, status.submitted) == (21, 0)
     place.check_outputs()
 
 

@@ -183,7 +183,7 @@ def test_invitations(at: Callable[[str], Place], tmp_path: Path) -> None:
         (REFUSED, "other keys", place.invitation("trustee-2")),
         (REFUSED, "other keys", place.invitation("device-1")),
         (REFUSED, "invitation.certificate", forged),
-        (UNUSABLE, "fresh home", second),
+        (REFUSED, "same H_B", second),
         (UNUSABLE, "", home / "enrolment.json"),
         (UNUSABLE, "", home / "keystore"),
     )
@@ -299,7 +299,8 @@ def test_before_the_ceremony(at: Callable[[str], Place]) -> None:
     place.wait(lambda status: status.trustees_done == (1,))
     refused_without_change(
         place,
-        (REFUSED, "not complete: keys", ("election", "open", *place.admin)),
+        (REFUSED, "not complete: commitment", ("election", "open", *place.admin)),
+        (REFUSED, "drills stand between", ("election", "drill", *place.admin, "--wait", "0")),
         (REFUSED, "not opened", ("election", "close", *place.admin)),
         (REFUSED, "not closed", ("election", "tally", *place.admin)),
         (REFUSED, "not counted", ("election", "publish", *place.admin, "--out", place.root / "r")),
@@ -307,9 +308,10 @@ def test_before_the_ceremony(at: Callable[[str], Place]) -> None:
         (REFUSED, "not opened", ("device", "close", *place.home("device-1"))),
         (REFUSED, "not opened", ("receipt", "look-up", "ab" * 32, *place.public)),
         (UNUSABLE, "in use", ("trustee", "run", *place.home("trustee-1"), "--yes")),
+        (UNUSABLE, "--backup FILE", ("trustee", "run", *place.home("trustee-2"), "--yes")),
         (REFUSED, "", ("election", "open", *place.home("trustee-2"))),
         (REFUSED, "", ("device", "run", *place.home("trustee-2"))),
-        (REFUSED, "", ("trustee", "run", *place.home("device-1"), "--yes")),
+        (REFUSED, "", ("trustee", "run", *place.home("device-1"), "--yes", "--backup", "b")),
     )
     assert not (place.root / "r").exists()
 
@@ -322,14 +324,24 @@ def test_status_needs_no_key(at: Callable[[str], Place]) -> None:
     place.wait(lambda status: status.trustees_done == (1,))
     mine = call("trustee", "status", "--home", place.root / "trustee-1")
     assert (mine.code, mine.err) == (0, "")
-    assert "You are trustee 1 of town-2026: keys" in mine.out
-    assert "Waiting for the keys of trustee 2, Болат (not connected)." in mine.out
+    assert "You are trustee 1 of town-2026: commitment" in mine.out
+    late = "Waiting for the commitment to its keys of trustee 2, Болат (not connected)."
+    assert late in mine.out
     shown = call("election", "status", *place.admin[:2])
     assert (shown.code, shown.err) == (0, "")
-    assert "town-2026: keys" in shown.out
-    assert call("trustee", "status", "--home", place.root / "trustee-2", "--json").json() == {
-        "trustee": 2, "phase": "KEYS",
-    }  # fmt: skip
+    assert "town-2026: commitment" in shown.out
+    assert late in shown.out
+    said = call("trustee", "status", "--home", place.root / "trustee-2", "--json").json()
+    assert (said["trustee"], said["phase"]) == (2, "COMMITMENT")
+    assert [t["committed"] for t in said["trustees"]] == [True, False, False]
+    assert [t["connected"] for t in said["trustees"]] == [True, False, False]
+    ceremony = call("election", "ceremony", *place.admin[:2])
+    assert (ceremony.code, ceremony.err) == (0, "")
+    assert "round 1 of 4, commitment" in ceremony.out
+    assert "ask them to start `sailau trustee run`" in ceremony.out
+    assert call("election", "ceremony", *place.admin[:2], "--json").json() == {
+        name: value for name, value in said.items() if name != "trustee"
+    }
 
 
 def test_interrupted(at: Callable[[str], Place]) -> None:

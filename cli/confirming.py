@@ -1,0 +1,95 @@
+"""What a person sees, agrees to and keeps before a trustee's confirmation counts."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+from rich.panel import Panel
+from rich.text import Text
+
+from cli.backups import backup_of, write_backup
+from cli.common import UNUSABLE, console, errors, fail, say
+from cli.homes import INVITATION, Home
+from crypto.errors import SailauError
+from trustees.messages import Confirmation
+
+_NOBODY = "nobody is there to confirm; start it in a terminal"
+NO_PLACE = (
+    "your share of the key needs a backup before you confirm; say where with --backup FILE, "
+    "best on another medium"
+)
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Confirming:
+    """Asks the person at the terminal, or takes the answers from the options.
+
+    `yes` agrees without asking; `file` is where the backup goes, None to ask for it;
+    `backup_passphrase` gives the backup's passphrase when it is needed.
+    """
+
+    home: Home
+    yes: bool
+    file: Path | None
+    backup_passphrase: Callable[[], bytes]
+
+    def __repr__(self) -> str:
+        return "Confirming(<redacted>)"
+
+    def __call__(
+        self, confirmation: Confirmation, values: Mapping[str, bytes]
+    ) -> Mapping[str, bytes] | None:
+        """What was read back from the backup; None if the person does not agree."""
+        _show(confirmation)
+        if not (self.yes or _agrees()):
+            return None
+        made = backup_of(
+            {**self.home.keystore.secrets, **values},
+            (self.home.path / INVITATION).read_bytes(),
+        )
+        passphrase = self.backup_passphrase()
+        while True:
+            file = self.file or self._ask()
+            try:
+                read = write_backup(file, made, passphrase)
+            except (SailauError, OSError) as error:
+                if self.file is not None:
+                    raise
+                errors.print(f"{error}. Choose another file.", style="red", markup=False)
+                continue
+            say(f"The backup is in {file}; it was read back and holds what it should.")
+            return read.values
+
+    def _ask(self) -> Path:
+        """Where to, from the terminal."""
+        if self.yes or not sys.stdin.isatty():
+            fail(NO_PLACE, UNUSABLE)
+        say(
+            "Your share of the key now needs a backup: one encrypted file, best on a memory stick "
+            "that you keep apart from this machine. Its passphrase is your key store's."
+        )
+        suggestion = f"trustee-{self.home.invitation().index}.backup"
+        answer = click.prompt("Write it to which file", default=suggestion)
+        return Path(answer).expanduser()
+
+
+def _show(confirmation: Confirmation) -> None:
+    name = confirmation.election.in_language("en")
+    body = (
+        f"{name}\n{confirmation.trustees} trustees, any {confirmation.quorum} can decrypt\n\n"
+        f"The manifest:\n  {confirmation.spoken_base_hash}\n\n"
+        f"The keys (H_G):\n  {confirmation.spoken_key_ceremony_hash}\n\n"
+        "Every trustee must see the same digits. Read them to each other."
+    )
+    console.print(Panel(Text(body), title="Before you confirm", expand=False))
+
+
+def _agrees() -> bool:
+    try:
+        return click.confirm("Have you compared them, and do they agree?", default=False)
+    except click.Abort:
+        fail(_NOBODY, UNUSABLE)

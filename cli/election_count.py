@@ -1,0 +1,131 @@
+"""`sailau election tally` and `publish`: from the close to the published record."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import click
+
+from cli.administrator import Administrator, administrator, administrator_home
+from cli.common import json_option, passphrase_option, print_json, say
+from cli.connect import server_option
+from cli.counting import Count
+from cli.results import results_json, show_results
+from crypto.errors import Rejected
+from record.aggregate import totals
+from record.archive import pack_zip
+from record.checkpoint import parse_verifier_key
+from record.state import Phase, State
+from rpc.errors import Unavailable
+
+
+@click.command()
+@administrator_home
+@server_option
+@click.option("--trustee", "trustees", multiple=True, type=int,
+              help="Only these, by index; by default all that are connected.")  # fmt: skip
+@click.option("--wait", default=3600, show_default=True, help="Seconds to wait for trustees.")
+@click.option(
+    "--patience",
+    default=120,
+    show_default=True,
+    type=click.IntRange(1),
+    help="Seconds after which others go on without a trustee that only they wait for.",
+)
+@passphrase_option
+def tally(
+    home: Path,
+    server: str | None,
+    trustees: tuple[int, ...],
+    wait: int,
+    patience: int,
+    passphrase_file: Path | None,
+) -> None:
+    """Have the trustees open the totals and the challenged ballots.
+
+    Waits until enough trustees are connected. If one of them disappears on the way, makes
+    no progress, or is proved to cheat, the others begin again without it, as long as they
+    are enough.
+    """
+    with administrator(home, passphrase_file, server) as admin:
+        Count(admin, trustees, time.monotonic() + wait, patience).run()
+    say("Everything is counted. Publish it with `sailau election publish`.")
+
+
+@click.command()
+@administrator_home
+@server_option
+@click.option(
+    "--out",
+    required=True,
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Directory for the record.",
+)
+@click.option("--zip", "zip_file", type=click.Path(dir_okay=False, path_type=Path),
+              help="Also pack it into this .zip.")  # fmt: skip
+@passphrase_option
+@json_option
+def publish(
+    home: Path,
+    server: str | None,
+    out: Path,
+    zip_file: Path | None,
+    passphrase_file: Path | None,
+    as_json: bool,
+) -> None:
+    """Add the totals up, sign them, and write the record as static files.
+
+    The totals are sums of the units' counts. Run it again for another copy. The record of
+    a key ceremony that has come to nothing is written as it is, as evidence.
+    """
+    with administrator(home, passphrase_file, server) as admin:
+        transcript = admin.transcript(prove_until=Phase.OPEN)
+        state = transcript.state
+        if transcript.phase is Phase.COUNTED:
+            admin.publish(totals(admin.context, state.decrypted_tallies, state.cast_in))
+        elif transcript.phase not in (Phase.COMPLETE, Phase.ABORTED):
+            raise Rejected(
+                "R.order",
+                f"the election is {transcript.phase.name.lower()}, not counted",
+                advice="run `sailau election tally` first",
+            )
+        _export(admin, out)
+    if zip_file is not None:
+        pack_zip(out, zip_file)
+    if as_json:
+        print_json(_as_json(state))
+        return
+    if state.phase is Phase.ABORTED:
+        say("The key ceremony has come to nothing; the record shows how.")
+    else:
+        show_results(admin.context, state.decrypted_tallies, state.cast_in)
+    say(f"The record is in {out}. Verify it: sailau verify {out}")
+
+
+def _as_json(state: State) -> dict[str, Any]:
+    """The results; or, of a ceremony that was aborted, why."""
+    if state.phase is not Phase.ABORTED:
+        return results_json(state.context, state.decrypted_tallies, state.cast_in)
+    return {
+        "election": state.context.manifest.label,
+        "phase": state.phase.name,
+        "accused": {str(i): accused.check for i, accused in state.accused.items()},
+        "abandoned": state.abandoned or None,
+    }
+
+
+def _export(admin: Administrator, out: Path) -> None:
+    """Wait until the checkpoint covers the result, then write what it covers."""
+    key = parse_verifier_key(admin.context.election.log_key)
+    deadline = time.monotonic() + 60
+    while True:
+        size = admin.board.status().size
+        _, checkpoint = admin.board.checkpoint(key)
+        if checkpoint.size == size:
+            break
+        if time.monotonic() > deadline:
+            raise Unavailable("the server has not signed the complete log", "run it again")
+        time.sleep(0.2)
+    admin.board.export(key, out)

@@ -1,0 +1,90 @@
+"""`sailau election status` and `ceremony`: where things stand, once or live."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import click
+from rich.live import Live
+
+from cli.administrator import administrator_home
+from cli.ceremony import ceremony_line, ceremony_view, over
+from cli.common import ABORTED, console, json_option, print_json, say
+from cli.connect import checked_context, invited_board, public_server_option
+from cli.standing import Standing, Watch, as_dict, status_view
+from record.state import Phase
+
+_watch_option = click.option("--watch", is_flag=True, help="Keep showing it until Ctrl-C.")
+
+
+@click.command()
+@administrator_home
+@public_server_option
+@_watch_option
+@json_option
+def status(home: Path, server: str | None, watch: bool, as_json: bool) -> None:
+    """Say where the election stands, and who or what is late. It needs no passphrase."""
+    with invited_board(home, server) as (invitation, board):
+        seen = Watch(board, checked_context(board, invitation))
+        now = seen.now()
+        if as_json:
+            print_json(as_dict(now))
+        elif watch:
+            with Live(status_view(now).drawn(), console=console, auto_refresh=False) as live:
+                while now.found.phase not in (Phase.COMPLETE, Phase.ABORTED):
+                    time.sleep(1)
+                    now = seen.now()
+                    live.update(status_view(now).drawn(), refresh=True)
+        else:
+            status_view(now).show()
+
+
+@click.command()
+@administrator_home
+@public_server_option
+@_watch_option
+@json_option
+def ceremony(home: Path, server: str | None, watch: bool, as_json: bool) -> None:
+    """Show the key ceremony: each trustee, each round, and what to do.
+
+    It needs no passphrase. With --watch it stays until the ceremony is over. Exit code 4:
+    the ceremony has come to nothing.
+    """
+    with invited_board(home, server) as (invitation, board):
+        seen = Watch(board, checked_context(board, invitation))
+        now = seen.now()
+        if as_json:
+            print_json(as_dict(now))
+        elif watch and console.is_terminal:
+            now = _draw(seen, now)
+        elif watch:
+            now = _tell(seen, now)
+        else:
+            ceremony_view(now).show()
+    if now.found.phase is Phase.ABORTED:
+        raise SystemExit(ABORTED)
+
+
+def _draw(seen: Watch, now: Standing) -> Standing:
+    """The table, redrawn every second."""
+    with Live(ceremony_view(now).drawn(), console=console, auto_refresh=False) as live:
+        while not over(now):
+            time.sleep(1)
+            now = seen.now()
+            live.update(ceremony_view(now).drawn(), refresh=True)
+    return now
+
+
+def _tell(seen: Watch, now: Standing) -> Standing:
+    """A line for every change, where nobody draws."""
+    said = ""
+    while True:
+        line = ceremony_line(now)
+        if line != said:
+            say(line)
+            said = line
+        if over(now):
+            return now
+        time.sleep(1)
+        now = seen.now()

@@ -1,0 +1,54 @@
+"""What a trustee's program tells: lines, and a bar where somebody looks."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+from rich.console import Console
+
+from cli import common, telling
+from cli.telling import Telling
+from trustees.messages import Computing, Sending, Waiting
+
+
+def told(monkeypatch: pytest.MonkeyPatch, *events: object, terminal: bool) -> str:
+    """What stands on standard error after these events."""
+    out = io.StringIO()
+    console = Console(file=out, force_terminal=terminal, width=100, highlight=False)
+    for module in (common, telling):
+        monkeypatch.setattr(module, "errors", console)
+    with Telling() as tell:
+        for event in events:
+            tell(event)  # type: ignore[arg-type]
+    return out.getvalue()
+
+
+WORK = [Computing("commitments", done, 120_000) for done in range(0, 120_001, 512)]
+
+
+def test_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a terminal long work is a line for every tenth, and nothing else."""
+    events = [Waiting("the polls to close"), *WORK, Sending("commitments", 1, 235), *WORK[:2]]
+    lines = told(monkeypatch, *events, terminal=False).splitlines()
+    assert lines[0] == "waiting for the polls to close"
+    assert lines[1] == "computing the commitments: 0 of 120000"
+    counted = [line for line in lines if line.startswith("computing")]
+    assert 10 <= len(counted) <= 12
+    assert "sending commitments (1 of 235)" in lines
+
+
+def test_bar(monkeypatch: pytest.MonkeyPatch) -> None:
+    """At a terminal it is a bar; a line after it ends it."""
+    shown = told(monkeypatch, *WORK[:100], Waiting("the others"), terminal=True)
+    assert "computing the commitments" in shown
+    assert "/120000" in shown
+    assert "waiting for the others" in shown
+    assert shown.count("\n") < 30
+
+
+def test_two_works(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each has a bar of its own, and names are text, never markup."""
+    other = [Computing("[bold]responses", done, 1000) for done in (0, 500)]
+    shown = told(monkeypatch, *WORK[:3], *other, terminal=True)
+    assert "computing the [bold]responses" in shown
