@@ -1,31 +1,38 @@
-"""Receipts: the server's signed promise that a ballot is in the record.
+"""Receipts: that an artifact about a ballot is in the log, checked offline.
 
-A receipt says nothing of the choice, and neither does the confirmation code on it.
+    receipt = parse_receipt(Path("a0a1....tlog-proof").read_bytes())
+    judgement = verify_receipt(receipt, policy)     # the log signed a tree that holds it
+    check_ballot(receipt, ballot)                   # and the code is that ballot's
+
+A receipt is a C2SP tlog-proof. Its `extra` line has what the leaf is computed from. There
+is no signature of its own: the log's checkpoint is the promise, and a log that breaks it
+has signed two trees that contradict each other (`disputes`). A receipt says nothing of
+the choice, and neither does the confirmation code on it.
 """
 
 from __future__ import annotations
 
-import hashlib
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from enum import IntEnum
 
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from google.protobuf.message import DecodeError
 
-from ballotbox.documents import Reader, write_document
 from crypto.errors import Malformed, Rejected
-from record.artifacts import Role
-from record.election import ElectionContext
-from record.manifest import Text
-from sailau.v1 import ballot_box_pb2
+from record.entry import MAX_ARTIFACT, entry_for
+from record.merkle import leaf_hash
+from record.policy import Judgement, Policy
+from record.tlog_proof import TlogProof, parse_tlog_proof, verify_included
+from sailau.v1 import ballot_box_pb2, record_pb2
 
-RECEIPT_FORMAT = "sailau-receipt/1"
 RECEIPT_CHECK = "R.receipt"
+EXTENSION = ".tlog-proof"
 
-_CONTEXT = b"sailau.v1.Receipt\x00"
-_LIMIT = 64 << 10
+_WIDTH = 32
+_NAMES = {7: "ballot", 8: "cast", 9: "challenge"}
+_MAX_ARTIFACT = 4096
+"""Bytes of a cast or a challenge in a receipt; they have some two hundred."""
 
 
 class ReceiptKind(IntEnum):
@@ -35,99 +42,208 @@ class ReceiptKind(IntEnum):
     CAST = 2
     CHALLENGED = 3
 
+    @property
+    def statement(self) -> int:
+        """The kind in the entry: the field number of the statement in Artifact."""
+        return self + 6
+
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """The promise that an artifact about the ballot of this code is in the record.
+    """The claim that an artifact about the ballot of this code is in the log.
 
-    H_B, the code and the artifact's SHA-256 are 32 bytes, the signature 64.
+    H_B and the code are 32 bytes. `entry` is the data of the leaf, a serialized Entry;
+    `artifact` the Cast or Challenge that it describes, empty for a ballot. Only what
+    `verify_receipt` and `check_ballot` have passed is more than a claim.
     """
 
     kind: ReceiptKind
     base_hash: bytes
     confirmation_code: bytes
-    index: int
-    artifact_sha256: bytes
-    signature: bytes
+    entry: bytes
+    artifact: bytes
+    proof: TlogProof
+
+    @property
+    def index(self) -> int:
+        """Where the artifact stands in the log, from 0."""
+        return self.proof.index
+
+    @property
+    def leaf(self) -> bytes:
+        """The hash of the leaf, 32 bytes."""
+        return leaf_hash(self.entry)
+
+    @property
+    def artifact_sha256(self) -> bytes:
+        """SHA-256 of the artifact, as the entry has it."""
+        return record_pb2.Entry.FromString(self.entry).sha256
+
+    def to_bytes(self) -> bytes:
+        """The file."""
+        return self.proof.format()
 
     def to_message(self) -> ballot_box_pb2.Receipt:
         """As it travels."""
         return ballot_box_pb2.Receipt(
-            kind=ballot_box_pb2.ReceiptKind.Name(int(self.kind)),
-            base_hash=self.base_hash,
             confirmation_code=self.confirmation_code,
             index=self.index,
-            artifact_sha256=self.artifact_sha256,
-            signature=self.signature,
+            tlog_proof=self.to_bytes(),
         )
+
+    def under(self, checkpoint: bytes, hashes: Sequence[bytes]) -> Receipt:
+        """The same promise with another checkpoint and the path that leads to it."""
+        return replace(self, proof=replace(self.proof, hashes=tuple(hashes), checkpoint=checkpoint))
 
 
 def make_receipt(
     kind: ReceiptKind,
     base_hash: bytes,
     code: bytes,
-    index: int,
     artifact: bytes,
-    sign: Callable[[bytes], bytes],
+    index: int,
+    hashes: Sequence[bytes],
+    checkpoint: bytes,
 ) -> Receipt:
-    """Sign a receipt for `artifact` (its bytes), which stands at `index` of the record."""
-    sha256 = hashlib.sha256(artifact).digest()
-    unsigned = Receipt(kind, base_hash, code, index, sha256, b"")
-    signature = sign(_signed(unsigned))
-    return Receipt(kind, base_hash, code, index, sha256, signature)
+    """A receipt for `artifact` (its bytes), by its path in the tree of the signed note."""
+    entry = entry_for(artifact)
+    kept = b"" if kind is ReceiptKind.SUBMITTED else artifact
+    contents = ballot_box_pb2.ReceiptContents(
+        kind=ballot_box_pb2.ReceiptKind.Name(int(kind)),
+        base_hash=base_hash,
+        confirmation_code=code,
+        entry=record_pb2.Entry.FromString(entry),
+        artifact=kept,
+    )
+    extra = contents.SerializeToString(deterministic=True)
+    proof = TlogProof(index, tuple(hashes), checkpoint, extra)
+    return Receipt(kind, base_hash, code, entry, kept, proof)
 
 
-def parse_receipt(message: ballot_box_pb2.Receipt) -> Receipt:
-    """Check a received message's form. Raises Malformed."""
-    for name, width in _WIDTHS.items():
-        if len(getattr(message, name)) != width:
-            raise Malformed(
-                f"receipt.{name}", f"has {len(getattr(message, name))} bytes instead of {width}"
-            )
+def parse_receipt(data: bytes, field: str = "receipt") -> Receipt:
+    """The receipt in a file, its form checked and nothing verified. Raises Malformed."""
+    proof = parse_tlog_proof(data, field)
+    if proof.extra is None:
+        raise Malformed(field, "has no extra line", "It is a proof, but no receipt of ours.")
+    path = f"{field}, extra"
+    try:
+        contents = ballot_box_pb2.ReceiptContents.FromString(proof.extra)
+    except DecodeError:
+        raise Malformed(path, "is no ReceiptContents") from None
+    contents.DiscardUnknownFields()
+    if contents.SerializeToString(deterministic=True) != proof.extra:
+        raise Malformed(path, "has unknown fields, or is not serialized as it has to be")
+    kind = _kind(contents.kind, f"{path}, kind")
+    for name in ("base_hash", "confirmation_code"):
+        _check_width(getattr(contents, name), f"{path}, {name}")
+    _check_entry(contents.entry, f"{path}, entry")
+    if len(contents.artifact) > _MAX_ARTIFACT:
+        raise Malformed(f"{path}, artifact", f"has more than {_MAX_ARTIFACT} bytes")
+    if bool(contents.artifact) is (kind is ReceiptKind.SUBMITTED):
+        problem = "stands beside a ballot" if contents.artifact else "is missing"
+        raise Malformed(f"{path}, artifact", problem)
+    entry = contents.entry.SerializeToString(deterministic=True)
     return Receipt(
-        _kind(message.kind),
-        message.base_hash,
-        message.confirmation_code,
-        message.index,
-        message.artifact_sha256,
-        message.signature,
+        kind, contents.base_hash, contents.confirmation_code, entry, contents.artifact, proof
     )
 
 
-def verify_receipt(context: ElectionContext, receipt: Receipt) -> None:
-    """Raise Rejected (R.receipt) unless this election's server signed the receipt."""
-    if receipt.base_hash != context.base_hash:
-        raise Rejected(RECEIPT_CHECK, "the receipt is of another election", where="base_hash")
-    key = context.single_key(Role.SERVER)
+def parse_receipt_message(message: ballot_box_pb2.Receipt) -> Receipt:
+    """The receipt in a server's answer. Raises Malformed, or Rejected if it differs from it."""
+    receipt = parse_receipt(message.tlog_proof)
+    if (message.confirmation_code, message.index) != (receipt.confirmation_code, receipt.index):
+        raise _refused("the answer names another code or index than the receipt in it", "server")
+    return receipt
+
+
+def verify_receipt(
+    receipt: Receipt, policy: Policy, *, quorum: bool = True, field: str = "receipt"
+) -> Judgement:
+    """Check offline that a log of the policy holds the artifact; what the signatures amount to.
+
+    A cast or a challenge is checked against its code, too; a ballot's code stays a claim
+    until `check_ballot`. Without `quorum` the log's word alone is enough, and the
+    judgement says what more there is. Raises Rejected: R.checkpoint, R.cosignature,
+    R.quorum, R.inclusion, R.receipt.
+    """
+    judgement = policy.judge(receipt.proof.checkpoint, f"{field}, checkpoint")
+    verify_included(receipt.proof, receipt.leaf, judgement, field)
+    _check_kind(receipt)
+    if receipt.kind is not ReceiptKind.SUBMITTED:
+        _check_artifact(receipt, receipt.artifact)
+    if quorum:
+        policy.check_quorum(judgement, f"{field}, checkpoint")
+    return judgement
+
+
+def check_ballot(receipt: Receipt, artifact: bytes) -> None:
+    """Check that `artifact` (its bytes) is the one acknowledged, and bears the code.
+
+    Raises Malformed if it is no artifact, Rejected (R.receipt) if it is another.
+    """
+    _check_kind(receipt)
+    if entry_for(artifact) != receipt.entry:
+        raise _refused("this is not the artifact that the receipt acknowledges", where="entry")
+    _check_artifact(receipt, artifact)
+
+
+def check_election(receipt: Receipt, base_hash: bytes) -> None:
+    """Raise Rejected (R.receipt) unless the receipt is of the election with this H_B."""
+    if receipt.base_hash != base_hash:
+        raise _refused("the receipt is of another election", where="base_hash")
+
+
+def is_about(receipt: Receipt, kind: ReceiptKind, code: bytes, artifact: bytes) -> bool:
+    """Whether it claims to acknowledge this artifact about the ballot with this code."""
+    said = receipt.kind, receipt.confirmation_code, receipt.entry
+    return said == (kind, code, entry_for(artifact))
+
+
+def _check_kind(receipt: Receipt) -> None:
+    if record_pb2.Entry.FromString(receipt.entry).kind != receipt.kind.statement:
+        raise _refused("the entry is of another kind than the receipt", where="kind")
+
+
+def _check_artifact(receipt: Receipt, artifact: bytes) -> None:
+    """That the bytes are those of the entry, and speak of the ballot with the code."""
+    if entry_for(artifact, "receipt, artifact") != receipt.entry:
+        raise _refused("the entry does not describe the artifact", where="entry")
+    name = _NAMES[receipt.kind.statement]
     try:
-        Ed25519PublicKey.from_public_bytes(key.public_key).verify(
-            receipt.signature, _signed(receipt)
+        statement = getattr(record_pb2.Artifact.FromString(artifact), name)
+    except DecodeError:
+        raise Malformed("receipt, artifact", "is no artifact") from None
+    if statement.confirmation_code != receipt.confirmation_code:
+        raise _refused(
+            f"the {name} is about a ballot with another code",
+            "device",
+            where="confirmation_code",
+            advice="Keep the receipt, and show it to the commission and to observers",
         )
-    except InvalidSignature:
-        raise Rejected(
-            RECEIPT_CHECK, "the server's key did not sign this", culprit="server", where="signature"
-        ) from None
 
 
-def _signed(receipt: Receipt) -> bytes:
-    message = receipt.to_message()
-    message.ClearField("signature")
-    return _CONTEXT + message.SerializeToString(deterministic=True)
+def _check_entry(entry: record_pb2.Entry, path: str) -> None:
+    _check_width(entry.sha256, f"{path}, sha256")
+    if entry.kind not in _NAMES:
+        raise Malformed(f"{path}, kind", f"is {entry.kind}, for which there are no receipts")
+    if not 0 < entry.size <= MAX_ARTIFACT:
+        raise Malformed(f"{path}, size", f"is not in 1..{MAX_ARTIFACT}")
 
 
-def _kind(number: int) -> ReceiptKind:
+def _check_width(data: bytes, path: str) -> None:
+    if len(data) != _WIDTH:
+        raise Malformed(path, f"has {len(data)} bytes instead of {_WIDTH}")
+
+
+def _kind(number: int, path: str) -> ReceiptKind:
     try:
         return ReceiptKind(number)
     except ValueError:
-        raise Malformed("receipt.kind", f"is {number}, which is no kind of receipt") from None
+        raise Malformed(path, f"is {number}, which is no kind of receipt") from None
 
 
-_WIDTHS = {
-    "base_hash": 32,
-    "confirmation_code": 32,
-    "artifact_sha256": 32,
-    "signature": 64,
-}
+def _refused(problem: str, culprit: str = "", *, where: str = "", advice: str = "") -> Rejected:
+    return Rejected(RECEIPT_CHECK, problem, culprit=culprit, where=where, advice=advice)
 
 
 # --- codes as people see them
@@ -152,98 +268,3 @@ def parse_code(text: str, field: str = "code") -> bytes:
             field, "is not 64 hexadecimal digits", "Spaces and dashes between them do not matter."
         )
     return bytes.fromhex(digits)
-
-
-# --- receipt files and slips
-
-
-def format_receipt(receipt: Receipt, election: str) -> bytes:
-    """A receipt file: JSON with hexadecimal members. `election` is the manifest's label."""
-    return write_document(
-        {
-            "format": RECEIPT_FORMAT,
-            "election": election,
-            "base_hash": receipt.base_hash.hex(),
-            "kind": receipt.kind.name.lower(),
-            "confirmation_code": receipt.confirmation_code.hex(),
-            "index": receipt.index,
-            "artifact_sha256": receipt.artifact_sha256.hex(),
-            "signature": receipt.signature.hex(),
-        }
-    )
-
-
-def parse_receipt_file(data: bytes) -> Receipt:
-    """The receipt that a file holds; who signed it is not checked. Raises Malformed."""
-    reader = Reader.of(data, "receipt", RECEIPT_FORMAT, _LIMIT)
-    reader.text("election")
-    name = reader.text("kind")
-    kinds = {kind.name.lower(): kind for kind in ReceiptKind}
-    if name not in kinds:
-        raise Malformed("receipt.kind", f"is none of {', '.join(kinds)}")
-    receipt = Receipt(
-        kinds[name],
-        reader.hex("base_hash", 32),
-        reader.hex("confirmation_code", 32),
-        reader.integer("index", 2**53),
-        reader.hex("artifact_sha256", 32),
-        reader.hex("signature", 64),
-    )
-    reader.end()
-    return receipt
-
-
-def slip(receipt: Receipt, election: Text, language: str) -> str:
-    """A receipt on paper, in Kazakh ("kk"), Russian ("ru") or English (any other)."""
-    words = _WORDS.get(language.replace("_", "-").partition("-")[0].lower(), _WORDS["en"])
-    code = display_code(receipt.confirmation_code)
-    lines = [code[start : start + 20].rstrip() for start in range(0, len(code), 20)]
-    return "\n".join(
-        [
-            words["title"],
-            election.in_language(language),
-            "",
-            f"{words['code']}:",
-            *(f"  {line}" for line in lines),
-            "",
-            f"{words['status']}: {words[receipt.kind.name.lower()]}",
-            f"{words['place']}: {receipt.index}",
-            "",
-            words["note"],
-            "",
-        ]
-    )
-
-
-_WORDS: Mapping[str, Mapping[str, str]] = {
-    "kk": {
-        "title": "Бюллетень түбіртегі",
-        "code": "Растау коды",
-        "status": "Бюллетень",
-        "place": "Жазбадағы нөмірі",
-        "submitted": "қабылданды, шешім әлі жоқ",
-        "cast": "жәшікке салынды, есептеледі",
-        "challenged": "тексеруге ашылады, есептелмейді",
-        "note": "Түбіртек бюллетеньнің жазбада тұрғанын көрсетеді. Таңдауыңызды көрсетпейді.",
-    },
-    "ru": {
-        "title": "Квитанция о бюллетене",
-        "code": "Код подтверждения",
-        "status": "Бюллетень",
-        "place": "Номер в протоколе записей",
-        "submitted": "принят, решение ещё не принято",
-        "cast": "опущен, будет учтён",
-        "challenged": "вскрывается для проверки, не учитывается",
-        "note": "Квитанция показывает, что бюллетень записан. Вашего выбора она не показывает.",
-    },
-    "en": {
-        "title": "Ballot receipt",
-        "code": "Confirmation code",
-        "status": "Ballot",
-        "place": "Number in the record",
-        "submitted": "received, neither cast nor challenged yet",
-        "cast": "cast, it counts",
-        "challenged": "challenged, it will be opened and does not count",
-        "note": "This shows that the ballot is in the record. It does not show your choice.",
-    },
-}

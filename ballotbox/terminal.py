@@ -24,7 +24,7 @@ from crypto.errors import Rejected
 
 
 class Decision(Protocol):
-    """Where a decision stands; its receipt, unless the answer that held it was lost."""
+    """Where a decision stands, and its receipt."""
 
     @property
     def index(self) -> int:
@@ -32,7 +32,7 @@ class Decision(Protocol):
         ...
 
     @property
-    def receipt(self) -> Receipt | None:
+    def receipt(self) -> Receipt:
         """The receipt."""
         ...
 
@@ -56,6 +56,10 @@ class BallotBox(Protocol):
         """Challenge it."""
         ...
 
+    def receipt(self, code: bytes) -> Receipt:
+        """The receipt of the ballot's decision, or of the ballot, as it is best now."""
+        ...
+
     def close(self, artifact: bytes) -> int:
         """End the chain."""
         ...
@@ -74,6 +78,7 @@ class Terminal:
 
     def __init__(self, machine: DeviceMachine, ballot_box: BallotBox) -> None:
         self._machine = machine
+        self._ballot_box = ballot_box
         self._send: dict[Kind, Callable[[Outgoing], Sent]] = {
             Kind.BEGIN: lambda m: Sent(ballot_box.register(m.data), None),
             Kind.BALLOT: lambda m: _submitted(ballot_box.submit(m.data)),
@@ -108,20 +113,27 @@ class Terminal:
             raise AssertionError("a ballot box answers a ballot with a receipt")
         return receipt.confirmation_code, receipt
 
-    def cast(self, code: bytes) -> Receipt | None:
+    def cast(self, code: bytes) -> Receipt:
         """Cast a submitted ballot; its secrets are erased.
 
-        Returns the receipt; None if the server took the message before and its answer
-        was lost, or the ballot was cast before.
+        Returns the receipt; of a ballot that was cast before, the best that there is now.
         """
         self._machine.cast(code)
-        return self._last_receipt()
+        return self._last_receipt() or self.receipt(code)
 
-    def challenge(self, code: bytes) -> tuple[Receipt | None, ChallengeFile]:
+    def challenge(self, code: bytes) -> tuple[Receipt, ChallengeFile]:
         """Challenge a submitted ballot; returns the receipt, as `cast`, and the voter's file."""
         self._machine.challenge(code)
-        receipt = self._last_receipt()
+        receipt = self._last_receipt() or self.receipt(code)
         return receipt, self._machine.challenge_file(code)
+
+    def receipt(self, code: bytes) -> Receipt:
+        """The receipt of a ballot, or of its decision, once more and as it is best now.
+
+        By now witnesses may have signed a checkpoint that covers it.
+        """
+        self.resume()
+        return self._ballot_box.receipt(code)
 
     def close(self) -> None:
         """End the chain. Cast and challenge go on until the polls close."""

@@ -17,12 +17,12 @@ from ballotbox.challenges import ChallengeFile, format_challenge
 from ballotbox.client import BoardClient, DeviceClient
 from ballotbox.device import DeviceMachine
 from ballotbox.journal import Journal, Kind, journal_key
-from ballotbox.receipts import Receipt, display_code, format_receipt
+from ballotbox.receipts import EXTENSION, Receipt, display_code
 from ballotbox.terminal import Terminal
 from cli.common import home_option, note, passphrase, passphrase_option, say, write_new
 from cli.connect import check_invited, first_artifact, role_connection, server_option
 from cli.homes import Home, compare, create_home, join, open_home
-from cli.orders import ABANDON, CAST, Decision, parse_order
+from cli.orders import ABANDON, CAST, RECEIPT, Decision, parse_order
 from crypto.errors import Malformed, Rejected
 from identity.roles import Role
 from record.state import Phase
@@ -56,10 +56,14 @@ def init(home: Path, name: str, passphrase_file: Path | None) -> None:
 @click.argument("invitation", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @passphrase_option
 def join_election(home: Path, invitation: Path, passphrase_file: Path | None) -> None:
-    """Take the administrator's INVITATION in."""
+    """Take the administrator's INVITATION in.
+
+    A device that has not begun to work may take in another one, if the election is made again.
+    """
     opened = open_home(home, passphrase(passphrase_file, "the device"))
     with opened.keystore:
-        parsed = join(opened, invitation.read_bytes())
+        unused = not (home / JOURNAL).exists()
+        parsed = join(opened, invitation.read_bytes(), replace=unused)
     say(f"{parsed.identity.name} is a device of {parsed.election} at {parsed.roles_address}")
     compare(parsed)
 
@@ -86,7 +90,8 @@ def run(
     challenge or abandon. Options that are not named get 0. A line that cannot be
     encrypted is answered with {"error": ...} and the next one goes on. A challenged
     ballot's answer holds the challenge file's contents. A ballot without a decision
-    gets one, also later, by {"code": "...", "then": "cast"}, or challenge.
+    gets one, also later, by {"code": "...", "then": "cast"}, or challenge; "then":
+    "receipt" gives its receipt once more, by then perhaps signed by witnesses.
 
     The device begins its chain when it is first run and goes on where it was. After a
     sudden end it says on standard error which ballot was its last, and what became of
@@ -211,11 +216,11 @@ def _one(device: _Device, line: bytes, receipts: Path | None) -> dict[str, Any]:
 
 
 def _later(terminal: Terminal, keeper: _Keeper, order: Decision) -> dict[str, Any]:
-    """Cast or challenge a ballot of before; saying the same again changes nothing."""
+    """An order about a ballot of before; saying the same again changes nothing."""
     try:
         decided = _decide(terminal, keeper, order.code, order.then)
-    except Rejected as error:
-        if error.check != "R.cast":
+    except (NotFound, Rejected) as error:
+        if isinstance(error, Rejected) and error.check != "R.cast":
             raise
         return {"error": str(error), "field": "code"}
     return {"confirmation_code": order.code.hex(), **decided}
@@ -224,6 +229,9 @@ def _later(terminal: Terminal, keeper: _Keeper, order: Decision) -> dict[str, An
 def _decide(terminal: Terminal, keeper: _Keeper, code: bytes, then: str) -> dict[str, Any]:
     if then == ABANDON:
         return {"status": "submitted"}
+    if then == RECEIPT:
+        receipt = terminal.receipt(code)
+        return {"status": receipt.kind.name.lower(), **keeper.receipt(receipt)}
     if then == CAST:
         receipt = terminal.cast(code)
         return {"status": "cast", **keeper.receipt(receipt)}
@@ -238,12 +246,11 @@ class _Keeper:
     machine: DeviceMachine
     directory: Path | None
 
-    def receipt(self, receipt: Receipt | None) -> dict[str, Any]:
-        if receipt is None:
-            return {}
-        data = format_receipt(receipt, self.machine.context.manifest.label)
-        self._write(f"{receipt.confirmation_code.hex()[:16]}.receipt.json", data)
-        return {"receipt": json.loads(data)}
+    def receipt(self, receipt: Receipt) -> dict[str, Any]:
+        data = receipt.to_bytes()
+        self._write(f"{receipt.confirmation_code.hex()[:16]}{EXTENSION}", data)
+        kind = receipt.kind.name.lower()
+        return {"receipt": {"kind": kind, "index": receipt.index, "tlog_proof": data.decode()}}
 
     def challenge(self, challenge: ChallengeFile) -> dict[str, Any]:
         data = format_challenge(challenge, self.machine.context)

@@ -21,7 +21,7 @@ _COMMANDS = {
         "The administrator: new, ceremony, open, close, tally, publish.",
     ),
     "manifest": ("cli.manifest", "manifest", "Check a manifest, or import one."),
-    "receipt": ("cli.receipt", "receipt", "A voter's receipts: check, look up, audit."),
+    "receipt": ("cli.receipt", "receipt", "A voter's receipts: check, upgrade, look up, audit, dispute."),
     "serve": ("cli.serve", "serve", "The server of one election."),
     "trustee": ("cli.trustee", "trustee", "A trustee: make keys, confirm, decrypt."),
     "verify": ("cli.verify", "verify", "Check a published record and reach a verdict."),

@@ -9,7 +9,7 @@ from crypto.errors import Malformed
 from record.manifest import Manifest
 from record.strict_json import read_json
 
-CAST, CHALLENGE, ABANDON = "cast", "challenge", "abandon"
+CAST, CHALLENGE, ABANDON, RECEIPT = "cast", "challenge", "abandon", "receipt"
 _LIMIT = 1 << 20
 
 
@@ -28,7 +28,10 @@ class Vote:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What becomes of a ballot submitted before: its code (32 bytes), cast or challenge."""
+    """What becomes of a ballot submitted before, by its code (32 bytes).
+
+    Cast or challenge; `RECEIPT` asks for its receipt once more.
+    """
 
     code: bytes
     then: str
@@ -57,7 +60,7 @@ def _decision(order: dict[str, object]) -> Decision:
     code = order["code"]
     if not isinstance(code, str):
         raise Malformed("code", "is not a confirmation code")
-    return Decision(parse_code(code), _then(order.get("then"), (CAST, CHALLENGE)))
+    return Decision(parse_code(code), _then(order.get("then"), (CAST, CHALLENGE, RECEIPT)))
 
 
 def _check_members(order: dict[str, object], known: set[str]) -> None:

@@ -2,32 +2,44 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
+from importlib import import_module
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import click
 
 from ballotbox.challenges import ChallengeFile, audit, parse_challenge_file
-from ballotbox.receipts import (
-    Receipt,
-    parse_code,
-    parse_receipt_file,
-    short_code,
-    slip,
-    verify_receipt,
-)
-from cli.common import REFUSED, json_option, print_json, say
+from ballotbox.receipts import Receipt, parse_code, parse_receipt, short_code
+from ballotbox.slips import qr_code, qr_text, slip
+from cli.common import REFUSED, json_option, print_json, say, write_new
 from cli.connect import Found, Source, open_source, source_options
 from crypto.errors import Rejected
-from record.manifest import Text
 
 _LIMIT = 16 << 20
-_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+_LATER = {
+    "dispute": "cli.receipt_disputes",
+    "judge": "cli.receipt_disputes",
+    "upgrade": "cli.receipt_disputes",
+    "verify": "cli.receipt_verify",
+}
 
 
-@click.group()
+class _Receipt(click.Group):
+    """Loads what reads a published log only for the commands that do."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted([*super().list_commands(ctx), *_LATER])
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name in _LATER:
+            command: click.Command = getattr(import_module(_LATER[cmd_name]), cmd_name)
+            return command
+        return super().get_command(ctx, cmd_name)
+
+
+@click.group(cls=_Receipt)
 def receipt() -> None:
     """Check what a voter was given. docs/voters.md tells a voter what to do with it.
 
@@ -37,22 +49,56 @@ def receipt() -> None:
 
 
 @receipt.command()
-@click.argument("file", type=_FILE)
+@click.argument("file", type=FILE)
 @click.option("--language", type=click.Choice(["kk", "ru", "en"]), default="en", show_default=True)
-def show(file: Path, language: str) -> None:
-    """Print a receipt FILE as a slip."""
-    data = _read(file)
-    parsed = parse_receipt_file(data)
-    # A receipt knows its election by label; names in languages stand in the manifest.
-    say(slip(parsed, Text((("en", json.loads(data)["election"]),)), language))
+@click.option("--election", default="", help="The election's name, to stand on the slip.")
+@click.option("--url", default="", help="Where to look, instead of the log's origin.")
+@click.option("--qr", is_flag=True, help="Print the QR code below the slip.")
+@click.option(
+    "--qr-file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write the QR code to a file: .svg, .png or .pdf.",
+)
+def show(
+    file: Path, language: str, election: str, url: str, qr: bool, qr_file: Path | None
+) -> None:
+    """Print a receipt FILE as a slip. Nothing is checked: `receipt verify` does that.
+
+    The QR code has the code, the index and where to look: a web page, or the log's name.
+    """
+    parsed = parse_receipt(read_receipt_file(file))
+    say(slip(parsed, election, language, url))
+    if qr:
+        say(qr_text(parsed, url))
+    if qr_file is not None:
+        _write_qr(qr_file, parsed, url)
+
+
+def _write_qr(place: Path, parsed: Receipt, url: str) -> None:
+    kind = place.suffix.lower().removeprefix(".")
+    if kind not in ("svg", "png", "pdf"):
+        raise click.UsageError("--qr-file ends in .svg, .png or .pdf")
+    out = BytesIO()
+    qr_code(parsed, url).save(out, kind=kind, scale=4)
+    write_new(place, out.getvalue())
 
 
 @receipt.command("look-up")
 @click.argument("code")
 @source_options
+@click.option(
+    "--out",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write the encrypted ballot here, for `receipt verify --ballot`.",
+)
 @json_option
 def look_up(
-    code: str, record: Path | None, server: str | None, authority: Path | None, as_json: bool
+    code: str,
+    record: Path | None,
+    server: str | None,
+    authority: Path | None,
+    out: Path | None,
+    as_json: bool,
 ) -> None:
     """Say what became of the ballot with this CODE.
 
@@ -61,8 +107,11 @@ def look_up(
     wanted = parse_code(code)
     with open_source(record, server, authority) as source:
         found = source.find([wanted]).get(wanted)
+        artifact = source.artifact(found.ballot_index) if found and out else None
+    if artifact is not None and out is not None:
+        write_new(out, artifact)
     if as_json:
-        print_json(_found(wanted, found))
+        print_json(found_json(wanted, found))
     elif found is None:
         say(f"No ballot with the code {short_code(wanted)} ... is in the record.")
     else:
@@ -74,41 +123,8 @@ def look_up(
         raise SystemExit(REFUSED)
 
 
-@receipt.command()
-@click.argument("file", type=_FILE)
-@source_options
-@json_option
-def verify(
-    file: Path, record: Path | None, server: str | None, authority: Path | None, as_json: bool
-) -> None:
-    """Check the receipt in FILE: the server signed it, and the record keeps its promise."""
-    parsed = parse_receipt_file(_read(file))
-    with open_source(record, server, authority) as source:
-        _check_receipt(source, parsed)
-        found = source.find([parsed.confirmation_code]).get(parsed.confirmation_code)
-    if as_json:
-        print_json({"kept": True, **_found(parsed.confirmation_code, found)})
-    else:
-        status = found.status if found else "unknown"
-        say(f"The server signed it, and artifact {parsed.index} is what it promised.")
-        say(f"The ballot {short_code(parsed.confirmation_code)} ... is {status}.")
-
-
-def _check_receipt(source: Source, parsed: Receipt) -> None:
-    verify_receipt(source.context, parsed)
-    data = source.artifact(parsed.index)
-    if data is None or hashlib.sha256(data).digest() != parsed.artifact_sha256:
-        raise Rejected(
-            "R.receipt",
-            f"artifact {parsed.index} of the record is not what the server promised",
-            culprit="server",
-            where=f"code {short_code(parsed.confirmation_code)}",
-            advice="keep this file: it proves the broken promise to anybody",
-        )
-
-
 @receipt.command("audit")
-@click.argument("files", type=_FILE, nargs=-1, required=True)
+@click.argument("files", type=FILE, nargs=-1, required=True)
 @source_options
 @json_option
 def audit_files(
@@ -125,7 +141,7 @@ def audit_files(
     Exit code 0 if every ballot agrees, 1 if one does not.
     """
     with open_source(record, server, authority) as source:
-        challenges = [parse_challenge_file(_read(f), source.context) for f in files]
+        challenges = [parse_challenge_file(read_receipt_file(f), source.context) for f in files]
         found = source.find([c.confirmation_code for c in challenges])
         results = [_audit(source, c, found.get(c.confirmation_code)) for c in challenges]
     if as_json:
@@ -160,7 +176,8 @@ def _say_result(result: dict[str, Any]) -> None:
         say(f"    {contest}: {chosen or 'nothing chosen'}")
 
 
-def _found(code: bytes, found: Found | None) -> dict[str, Any]:
+def found_json(code: bytes, found: Found | None) -> dict[str, Any]:
+    """What became of a ballot, as JSON."""
     if found is None:
         return {"confirmation_code": code.hex(), "status": "absent"}
     return {
@@ -172,6 +189,7 @@ def _found(code: bytes, found: Found | None) -> dict[str, Any]:
     }
 
 
-def _read(file: Path) -> bytes:
+def read_receipt_file(file: Path) -> bytes:
+    """A voter's file, one byte beyond the limit at most: parsers refuse what is longer."""
     with file.open("rb") as stream:
         return stream.read(_LIMIT + 1)

@@ -16,7 +16,7 @@ from cli.connect import role_connection
 from cli.homes import Home
 from cli.telling import Telling
 from cli.verdicts import verify_copy
-from trustees.client import Confirm, TrusteeClient
+from trustees.client import Confirm, TrusteeClient, program_of
 from trustees.machine import Membership, Trustee
 from trustees.parallel import Processes
 from trustees.record_copy import FileCopy
@@ -58,7 +58,13 @@ def take_part(
             executor=Processes(jobs),
             scratch=FolderScratch(home.path / SCRATCH),
         )
-        client = TrusteeClient(machine, channel, confirm=confirm, progress=telling)
+        client = TrusteeClient(
+            machine,
+            channel,
+            confirm=confirm,
+            progress=telling,
+            program=program_of(home.path),
+        )
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, _stopping(client))
         aborted = client.run(until)

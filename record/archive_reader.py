@@ -64,6 +64,10 @@ class ArchiveReader:
         """Closes the .zip, if it is one."""
         self._files.close()
 
+    def read(self, path: str, limit: int) -> bytes:
+        """A file of the record, unchecked. Raises Malformed if it is missing or longer."""
+        return self._files.read(path, limit)
+
     def first_artifact(self) -> bytes:
         """Artifact 0 as it stands there, unchecked: it says which key to check with.
 

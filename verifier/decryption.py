@@ -90,6 +90,8 @@ class Decryption:
                 session.outside.add((part.trustee, i))
                 message = "M_i, a_i or b_i is not in the group"
                 self._findings.failed("R.decryption-share", place, message, reader.culprit)
+                # What it combines to has no meaning, and so no response of the others either.
+                session.tainted[i].add(part.trustee)
             if not usable or not self._shares.opens(session, share, i):
                 session.unopened[part.trustee, i] = place
                 session.tainted[i].add(part.trustee)
@@ -252,7 +254,8 @@ class Decryption:
         for i, data in enumerate(part.responses, start=part.first):
             response = reader.scalar(data, "v_i")
             share = published[i - part.first]
-            if (part.trustee, i) not in session.outside:
+            others = session.tainted.get(i, set()) - {part.trustee}
+            if not others and (part.trustee, i) not in session.outside:
                 holds = self._shares.answers(session, share, i, response)
                 message = f"the response for ciphertext {i} does not fit (94, 95)"
                 reader.findings.check(

@@ -16,6 +16,7 @@ from typing import Any
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from ballotbox.receipts import EXTENSION, parse_receipt
 from cli.common import errors
 from cli.demo.processes import Child, Children
 from cli.demo.votes import CONTEST, Voter, draw
@@ -260,13 +261,14 @@ class DemoElection:
         self.outcome.decrypted = json.loads(text)
 
     def _look_up(self) -> None:
-        receipt = next(
-            json.loads(file.read_text())
-            for file in sorted((self.out / "receipts").glob("*.receipt.json"))
+        receipt = parse_receipt(
+            next(
+                file.read_bytes() for file in sorted((self.out / "receipts").glob(f"*{EXTENSION}"))
+            )
         )
         _, text = self.children.run(
             "look-up",
-            *("receipt", "look-up", receipt["confirmation_code"]),
+            *("receipt", "look-up", receipt.confirmation_code.hex()),
             *("--record", self.out / "record", "--json"),
         )
         self.outcome.looked_up = json.loads(text)

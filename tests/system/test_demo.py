@@ -63,7 +63,7 @@ def test_demo(tmp_path: Path, manifest: Manifest) -> None:
         (option, sum(s["options"][n]["decrypted"] for s in summary["sets"]))
         for n, option in enumerate(SHARES)
     )
-    receipts = list((out / "receipts").glob("*.receipt.json"))
+    receipts = list((out / "receipts").glob("*.tlog-proof"))
     assert len(receipts) == BALLOTS
     assert call("receipt", "verify", receipts[0], "--record", out / "record").code == 0
     # Nothing is left of the roles' homes, and the next demo may have the place.

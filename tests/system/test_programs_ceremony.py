@@ -132,6 +132,11 @@ def test_a_drill_that_is_not_answered(at: Callable[[str], Place]) -> None:
     closed = call(*close)
     assert closed.code == 0, closed
     assert "asked 1, 2, answered 1, 2" in closed.out
+    place.reach(Phase.TALLIED)
+    publish = ("election", "publish", *place.admin, "--out", place.root / "record")
+    refused(call(*publish), REFUSED, "not counted")
+    place.run(*publish, "--as-it-is")
+    place.run("verify", place.root / "record", "--until", "close", "--quiet")
     late_drill = call("election", "drill", *place.admin)
     refused(late_drill, REFUSED, "drills stand between")
     late_trustee = place.start("trustee", "drill", *place.home("trustee-3")).wait()

@@ -170,7 +170,7 @@ def check_results(published: dict[str, Any]) -> None:
 def check_receipts(place: Place, answers: dict[int, list[dict[str, Any]]]) -> None:
     """Every receipt that a voter holds is kept; challenges can be audited, whoever died."""
     record = ("--record", place.root / "record")
-    receipts = {f.name[:16]: f for f in (place.root / "receipts").glob("*.receipt.json")}
+    receipts = {f.name[:16]: f for f in (place.root / "receipts").glob("*.tlog-proof")}
     challenged = []
     for answer in answers[1] + answers[2]:
         code = answer["confirmation_code"]
@@ -180,7 +180,7 @@ def check_receipts(place: Place, answers: dict[int, list[dict[str, Any]]]) -> No
         if status == "challenged":
             challenged.append(place.root / "receipts" / f"{code[:16]}.challenge.json")
         if "receipt" in answer:
-            assert json.loads(receipts[code[:16]].read_text()) == answer["receipt"]
+            assert receipts[code[:16]].read_text() == answer["receipt"]["tlog_proof"]
     for file in receipts.values():
         assert call("receipt", "verify", file, *record).code == 0
     assert call("receipt", "audit", *challenged, *record).code == 0

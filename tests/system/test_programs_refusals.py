@@ -560,6 +560,11 @@ def test_decided_later(at: Callable[[str], Place]) -> None:
     assert challenged["challenge"]["contests"][0]["contest"] == "mayor"
     files = sorted(f.name for f in (place.root / "receipts").iterdir())
     assert f"{two['confirmation_code'][:16]}.challenge.json" in files
+    once_more, unknown = place.vote(
+        1, {"code": codes[0], "then": "receipt"}, {"code": "ab" * 32, "then": "receipt"}
+    )
+    assert (once_more["status"], once_more["receipt"]) == ("cast", cast["receipt"])
+    assert "no ballot" in unknown["error"]
     (elsewhere,) = place.vote(2, {"code": codes[1], "then": "cast"})
     assert "no such ballot" in elsewhere["error"]
     status = place.status()

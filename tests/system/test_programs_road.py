@@ -9,13 +9,16 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from ballotbox.receipts import Receipt, parse_receipt
 from identity.keystore import Keystore
+from sailau.v1 import ballot_box_pb2
 from tests.system.conftest import ORDERS, Held
 from tests.system.programs import DEVICES, ROOT, Place, Result, call, refused
 
@@ -31,9 +34,19 @@ def voted(held: Held) -> list[tuple[dict[str, Any], dict[str, Any]]]:
     return [pair for n, orders in ORDERS.items() for pair in zip(orders, answers[n], strict=True)]
 
 
-def receipts(held: Held, kind: str = "receipt") -> list[Path]:
-    """The files that voters took home."""
-    return sorted((held.end.root / "receipts").glob(f"*.{kind}.json"))
+def receipts(held: Held) -> list[Path]:
+    """The receipts that voters took home."""
+    return sorted((held.end.root / "receipts").glob("*.tlog-proof"))
+
+
+def challenges(held: Held) -> list[Path]:
+    """The challenge files that voters took home."""
+    return sorted((held.end.root / "receipts").glob("*.challenge.json"))
+
+
+def receipt_of(held: Held, answer: dict[str, Any]) -> Path:
+    """The receipt of a ballot."""
+    return held.end.root / "receipts" / f"{answer['confirmation_code'][:16]}.tlog-proof"
 
 
 def with_status(held: Held, status: str) -> dict[str, Any]:
@@ -110,7 +123,9 @@ def test_every_receipt_holds(held: Held) -> None:
     files = receipts(held)
     assert len(files) == len(voted(held))
     for order, answer in voted(held):
-        file = held.end.root / "receipts" / f"{answer['confirmation_code'][:16]}.receipt.json"
+        file = receipt_of(held, answer)
+        if "receipt" in answer:
+            assert file.read_text() == answer["receipt"]["tlog_proof"]
         result = call("receipt", "verify", file, "--record", held.record, "--json")
         assert result.code == 0, result
         status = STATUS[order.get("then", "cast")]
@@ -139,7 +154,7 @@ def test_audit(held: Held) -> None:
     with place.running():
         audited = place.run(
             *("receipt", "audit", "--record", held.record, "--json"),
-            *receipts(held, "challenge"),
+            *challenges(held),
         ).json()
     wanted = {
         answer["confirmation_code"]: order.get("selections", {})
@@ -161,7 +176,7 @@ def test_at_the_server(held: Held, at: Callable[[str], Place]) -> None:
         found = place.run("receipt", "look-up", code, *place.public, "--json").json()
         assert found["status"] == undecided
         assert call("receipt", "verify", receipt, *place.public).code == 0
-        audit = call("receipt", "audit", *receipts(held, "challenge"), *place.public)
+        audit = call("receipt", "audit", *challenges(held), *place.public)
         assert audit.code == 0
         assert "council: south (2)" in audit.out
         assert call("receipt", "look-up", "ab" * 32, *place.public).code == REFUSED
@@ -171,7 +186,7 @@ def test_at_the_server(held: Held, at: Callable[[str], Place]) -> None:
 def test_slip(held: Held) -> None:
     """A receipt is printed as a slip in three languages; the code is on it."""
     file = receipts(held)[0]
-    code = json.loads(file.read_text())["confirmation_code"]
+    code = file.name[:16]
     for language in ("kk", "ru", "en"):
         result = call("receipt", "show", file, "--language", language)
         assert result.code == 0
@@ -186,9 +201,7 @@ def test_any_terminal(held: Held, tmp_path: Path) -> None:
         shown = show.wait()
     assert shown.code == 0, shown
     assert "????" in shown.out
-    steering = tmp_path / "receipt.json"
-    steering.write_text(json.dumps({**json.loads(file.read_text()), "election": "\x1b[2J"}))
-    assert "\x1b" not in call("receipt", "show", steering).out
+    assert "\x1b" not in call("receipt", "show", file, "--election", "\x1b[2J").out
 
 
 # --- what does not hold
@@ -208,32 +221,45 @@ def flipped(digits: str) -> str:
     return digits[:-1] + ("0" if digits[-1] != "0" else "1")
 
 
-RECEIPTS: dict[str, tuple[int, Callable[[dict[str, Any]], None]]] = {
-    "another index": (REFUSED, lambda r: r.update(index=r["index"] - 1)),
-    "another kind": (REFUSED, lambda r: r.update(kind="submitted")),
-    "another ballot": (REFUSED, lambda r: r.update(confirmation_code=flipped(r["base_hash"]))),
-    "another artifact": (
-        REFUSED, lambda r: r.update(artifact_sha256=flipped(r["artifact_sha256"])),
+def contents(receipt: Receipt, **change: Any) -> Receipt:
+    """The receipt with something else in its extra line."""
+    message = ballot_box_pb2.ReceiptContents.FromString(receipt.proof.extra or b"")
+    for name, value in change.items():
+        setattr(message, name, value)
+    extra = message.SerializeToString(deterministic=True)
+    return replace(receipt, proof=replace(receipt.proof, extra=extra))
+
+
+RECEIPTS: dict[str, tuple[int, Callable[[Receipt], bytes]]] = {
+    "another index": (
+        REFUSED, lambda r: replace(r.proof, index=r.index - 1).format(),
     ),
-    "another election": (REFUSED, lambda r: r.update(base_hash=flipped(r["base_hash"]))),
-    "another signature": (REFUSED, lambda r: r.update(signature=flipped(r["signature"]))),
-    "short signature": (UNUSABLE, lambda r: r.update(signature=r["signature"][:-2])),
-    "no kind": (UNUSABLE, lambda r: r.update(kind="kept")),
-    "negative index": (UNUSABLE, lambda r: r.update(index=-1)),
-    "unknown member": (UNUSABLE, lambda r: r.update(note="")),
-    "another format": (UNUSABLE, lambda r: r.update(format="sailau-receipt/2")),
-    "nothing": (UNUSABLE, lambda r: r.clear()),
+    "another kind": (REFUSED, lambda r: contents(r, kind=3).to_bytes()),
+    "another ballot": (REFUSED, lambda r: contents(r, confirmation_code=bytes(32)).to_bytes()),
+    "another artifact": (REFUSED, lambda r: contents(r, artifact=r.artifact[:-1]).to_bytes()),
+    "another election": (REFUSED, lambda r: contents(r, base_hash=bytes(32)).to_bytes()),
+    "another path": (
+        REFUSED, lambda r: r.under(r.proof.checkpoint, r.proof.hashes[::-1]).to_bytes(),
+    ),
+    "no path": (REFUSED, lambda r: r.under(r.proof.checkpoint, ()).to_bytes()),
+    "another tree": (REFUSED, lambda r: r.to_bytes().replace(b"\n\n", b"\n\nx", 1)),
+    "no kind": (UNUSABLE, lambda r: contents(r, kind=0).to_bytes()),
+    "short code": (UNUSABLE, lambda r: contents(r, confirmation_code=bytes(31)).to_bytes()),
+    "negative index": (UNUSABLE, lambda r: r.to_bytes().replace(b"\nindex ", b"\nindex -")),
+    "another format": (UNUSABLE, lambda r: r.to_bytes().replace(b"@v1", b"@v2")),
+    "no signature": (UNUSABLE, lambda r: r.to_bytes().partition("\u2014".encode())[0]),
+    "nothing": (UNUSABLE, lambda _: b""),
 }  # fmt: skip
 
 
 @pytest.mark.parametrize("name", RECEIPTS)
 def test_altered_receipt(held: Held, tmp_path: Path, name: str) -> None:
-    """A receipt that the server did not sign is refused, and one that is no receipt is useless."""
+    """A receipt that does not hold is refused, and one that is no receipt is useless."""
     code, change = RECEIPTS[name]
-    answer = with_status(held, "cast")
-    original = held.end.root / "receipts" / f"{answer['confirmation_code'][:16]}.receipt.json"
-    file = altered(original, tmp_path, change)
-    refused(call("receipt", "verify", file, "--record", held.record), code, "receipt")
+    original = receipt_of(held, with_status(held, "cast"))
+    file = tmp_path / original.name
+    file.write_bytes(change(parse_receipt(original.read_bytes())))
+    refused(call("receipt", "verify", file, "--record", held.record), code)
 
 
 def first_option(challenge: dict[str, Any]) -> dict[str, Any]:
@@ -374,9 +400,9 @@ def test_no_secret_in_any_output(held: Held) -> None:
     place.check_outputs()
     secrets = [secret for role in _homes(place) for secret in _secrets(place, role)]
     assert len(secrets) > 15
-    challenges = [json.loads(f.read_text()) for f in receipts(held, "challenge")]
+    opened = [json.loads(f.read_text()) for f in challenges(held)]
     nonces = [
-        option["nonce"] for c in challenges for contest in c["contests"]
+        option["nonce"] for c in opened for contest in c["contests"]
         for option in contest["selections"]
     ]  # fmt: skip
     assert nonces

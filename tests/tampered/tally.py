@@ -232,7 +232,7 @@ def session_after_a_tally(world: World, statement: Statement) -> Altered:
 
 @TALLY.edited(
     "R.session",
-    who=("trustee 2", "trustee 3", SERVER),
+    who=SERVER,
     at="decryption_shares decryption_responses decrypted_tally",
 )
 def shares_before_all_commitments(record: Record) -> None:
@@ -240,7 +240,7 @@ def shares_before_all_commitments(record: Record) -> None:
     record.swap(record.position("decryption_commitments", 1), record.position("decryption_shares"))
 
 
-@TALLY.edited("R.session", who=("trustee 3", SERVER), at="decryption_responses decrypted_tally")
+@TALLY.edited("R.session", who=SERVER, at="decryption_responses decrypted_tally")
 def part_with_a_gap(record: Record) -> None:
     """Trustee 3's responses begin at the second ciphertext."""
     record.last("decryption_responses").first += 1
@@ -293,7 +293,13 @@ def shares_exchanged(record: Record) -> None:
     second.CopyFrom(kept)
 
 
-@TALLY.edited("R.decryption-share", who="trustee 3", at="decryption_shares")
+@TALLY.edited(
+    "R.decryption-share",
+    who="trustee 3",
+    at="decryption_shares",
+    server="R.decryption-commitment",
+    because=SEEN_FIRST,
+)
 def share_outside(record: Record) -> None:
     """b of trustee 3's share is negated: not in the group."""
     share = record.last("decryption_shares").shares[-1]

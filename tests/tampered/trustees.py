@@ -192,7 +192,7 @@ def answer_that_opens_nothing(record: Record) -> None:
     answer.nonce = record.more(answer.nonce)
 
 
-@TRUSTEES.edited("R.share-answer", who="trustee 3", world=disputed)
+@TRUSTEES.edited("R.share-answer", who=SERVER, world=disputed)
 def answer_to_nobody(record: Record) -> None:
     """Trustee 3 opens a share of which nobody complained."""
     xi = record.world.secrets.share_nonces[3, 2]

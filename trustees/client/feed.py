@@ -8,13 +8,15 @@ import threading
 import grpc
 
 from crypto.errors import Rejected, SailauError
-from rpc.errors import Denied, Unauthenticated, explain, explained
+from rpc.errors import Denied, Unauthenticated, WrongServer, explain, explained
 from sailau.v1 import bulletin_board_pb2, bulletin_board_pb2_grpc
 from trustees.client.calls import CoordinatorClient
 
 ATTEND_EVERY = 2.0
 STATUS_TIMEOUT = 5.0
 FIRST_PAUSE, LONGEST_PAUSE = 0.2, 10.0
+PAUSE_AT_ANOTHER = 30.0
+"""Before a server of another election is asked again: it will hardly become the right one."""
 _AHEAD = 256
 
 
@@ -47,12 +49,12 @@ class Feed:
         """Follow the board until `stop`; for a thread."""
         pause = FIRST_PAUSE
         while not self._stop.is_set():
-            before = self._next
+            before, wrong = self._next, False
             try:
                 problem = self._follow()
             except grpc.RpcError as error:
                 known = explain(error)
-                problem = str(known)
+                problem, wrong = str(known), isinstance(known, WrongServer)
                 if isinstance(known, Denied | Unauthenticated):
                     self.failure = known
                     return
@@ -60,7 +62,7 @@ class Feed:
                 return
             self.problem = problem
             pause = FIRST_PAUSE if self._next > before else min(2 * pause, LONGEST_PAUSE)
-            self._stop.wait(pause)
+            self._stop.wait(PAUSE_AT_ANOTHER if wrong else pause)
 
     def stop(self) -> None:
         """End `run`."""
@@ -142,6 +144,8 @@ class Helpers:
             except (Denied, Unauthenticated) as error:
                 self._feed.failure = error
                 return
+            except WrongServer:
+                self._stop.wait(PAUSE_AT_ANOTHER)
             except SailauError:
                 pass  # The feed says what is wrong; here it is enough to try again.
             self._stop.wait(ATTEND_EVERY)

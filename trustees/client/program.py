@@ -11,7 +11,7 @@ import grpc
 
 from crypto.errors import Malformed, Rejected, SailauError
 from record.state import Phase
-from rpc.errors import Busy, CallFailed, ServerFailed, Unavailable
+from rpc.errors import Busy, CallFailed, NobodyThere, ServerFailed, Unavailable
 from sailau.v1 import bulletin_board_pb2_grpc
 from trustees.client.calls import CoordinatorClient
 from trustees.client.feed import FIRST_PAUSE, Feed, Helpers
@@ -29,6 +29,7 @@ from trustees.messages import (
 )
 
 PAUSE_AFTER_REFUSAL = 2.0
+_NOBODY = "nobody answers"
 _AT_ONCE = 64
 _IDLE = 0.25
 
@@ -41,6 +42,11 @@ class Disconnected:
 
     def __str__(self) -> str:
         return f"not connected: {self.problem}"
+
+    @property
+    def kind(self) -> str:
+        """The problem without the address: a name may have several, tried in turn."""
+        return NobodyThere.__name__ if self.problem.startswith(_NOBODY) else self.problem
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +94,8 @@ class TrusteeClient:
         """`channel` is the role's (`rpc.role_channel`).
 
         `confirm` shows a person what to compare, writes a backup of the values it is
-        given and returns what it reads back from it; None, if the person does not agree.
-        It may take its time. `progress` is told every event that is new. `program` tells
+        given and returns what it reads back from it; None, if the person does not agree:
+        then `run` ends, and `declined` says so. It may take its time. `progress` is told every event that is new. `program` tells
         this program from others of the same trustee (`program_of`; drawn, if it is None).
         """
         self._trustee = trustee
@@ -98,10 +104,15 @@ class TrusteeClient:
         self._confirm = confirm
         self._progress = progress
         self._stop = threading.Event()
-        self._said: object = None
+        self._said: tuple[type, str] | None = None
         self._declined = False
         self._wait_for = 0
         self._aborted: Aborted | None = None
+
+    @property
+    def declined(self) -> bool:
+        """Whether the person was asked and did not agree; another client asks again."""
+        return self._declined
 
     def stop(self) -> None:
         """Have `run` return soon."""
@@ -110,7 +121,8 @@ class TrusteeClient:
     def run(self, until: Callable[[Trustee], bool] = lambda trustee: False) -> Aborted | None:
         """Take part until `until` holds, `stop` is called, or the ceremony is aborted.
 
-        Returns then: in the last case how it ended. Raises the refusal (`Malformed`,
+        Also until the person does not agree to the keys (`declined`). Returns then: if the
+        ceremony is aborted, how it ended. Raises the refusal (`Malformed`,
         `Rejected`) if the trustee refuses to go on, Denied or Unauthenticated if the
         server does not know the certificate, a KeystoreError if the secrets cannot be
         written.
@@ -120,7 +132,7 @@ class TrusteeClient:
         self._trustee.listen(self._computing)
         try:
             helpers.start()
-            while self._aborted is None and not self._stop.is_set() and not until(self._trustee):
+            while not (self._over() or until(self._trustee)):
                 self._turn(feed, helpers)
             if self._trustee.phase is Phase.ABORTED:
                 self._tell(self._step().event)  # whatever `until` says: secrets are erased
@@ -130,6 +142,9 @@ class TrusteeClient:
             self._trustee.close()
             helpers.stop()
         return self._aborted
+
+    def _over(self) -> bool:
+        return self._aborted is not None or self._declined or self._stop.is_set()
 
     def _turn(self, feed: Feed, helpers: Helpers) -> None:
         """Read what there is; say what is due, if this is the one program that may."""
@@ -174,13 +189,11 @@ class TrusteeClient:
         return False
 
     def _ask(self, confirmation: Confirmation) -> None:
-        if self._declined:
-            return
         read_back = self._confirm(confirmation, self._trustee.backup())
         if read_back is not None:
             self._trustee.confirm(read_back)
         else:
-            # Asked again by the next run: a person who finds a difference stops here.
+            # Asked again by the next program: a person who finds a difference stops here.
             self._declined = True
 
     def _post(self, message: Message) -> None:
@@ -215,6 +228,8 @@ class TrusteeClient:
         self._tell(event)
 
     def _tell(self, event: Told) -> None:
-        if event != self._said:
-            self._said = event
+        """What is new: an error that comes again is another object with the same words."""
+        words = event.kind if isinstance(event, Disconnected) else str(event)
+        if (type(event), words) != self._said:
+            self._said = type(event), words
             self._progress(event)

@@ -55,6 +55,11 @@ class BallotBoxServiceStub:
                 request_serializer=sailau_dot_v1_dot_ballot__box__pb2.ChallengeRequest.SerializeToString,
                 response_deserializer=sailau_dot_v1_dot_ballot__box__pb2.ChallengeResponse.FromString,
                 _registered_method=True)
+        self.GetReceipt = channel.unary_unary(
+                '/sailau.v1.BallotBoxService/GetReceipt',
+                request_serializer=sailau_dot_v1_dot_ballot__box__pb2.GetReceiptRequest.SerializeToString,
+                response_deserializer=sailau_dot_v1_dot_ballot__box__pb2.GetReceiptResponse.FromString,
+                _registered_method=True)
         self.CloseDevice = channel.unary_unary(
                 '/sailau.v1.BallotBoxService/CloseDevice',
                 request_serializer=sailau_dot_v1_dot_ballot__box__pb2.CloseDeviceRequest.SerializeToString,
@@ -94,6 +99,14 @@ class BallotBoxServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetReceipt(self, request, context):
+        """The receipt of a ballot or of its decision once more, under a checkpoint that
+        witnesses have signed if there is one by now.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def CloseDevice(self, request, context):
         """Ends the device's chain: a DeviceClose artifact.
         """
@@ -123,6 +136,11 @@ def add_BallotBoxServiceServicer_to_server(servicer, server):
                     servicer.Challenge,
                     request_deserializer=sailau_dot_v1_dot_ballot__box__pb2.ChallengeRequest.FromString,
                     response_serializer=sailau_dot_v1_dot_ballot__box__pb2.ChallengeResponse.SerializeToString,
+            ),
+            'GetReceipt': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetReceipt,
+                    request_deserializer=sailau_dot_v1_dot_ballot__box__pb2.GetReceiptRequest.FromString,
+                    response_serializer=sailau_dot_v1_dot_ballot__box__pb2.GetReceiptResponse.SerializeToString,
             ),
             'CloseDevice': grpc.unary_unary_rpc_method_handler(
                     servicer.CloseDevice,
@@ -239,6 +257,33 @@ class BallotBoxService:
             '/sailau.v1.BallotBoxService/Challenge',
             sailau_dot_v1_dot_ballot__box__pb2.ChallengeRequest.SerializeToString,
             sailau_dot_v1_dot_ballot__box__pb2.ChallengeResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetReceipt(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/sailau.v1.BallotBoxService/GetReceipt',
+            sailau_dot_v1_dot_ballot__box__pb2.GetReceiptRequest.SerializeToString,
+            sailau_dot_v1_dot_ballot__box__pb2.GetReceiptResponse.FromString,
             options,
             channel_credentials,
             insecure,
