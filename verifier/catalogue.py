@@ -140,7 +140,7 @@ _GROUPS: tuple[tuple[str, tuple[tuple[str, str, str, str], ...]], ...] = (
     (
         "10-11 Decryption",
         (
-            ("R.session", "sessions: a quorum, rounds complete, in order", "record", _TRUSTEE),
+            ("R.session", "sessions: a quorum, rounds complete, in order", "record", _SERVER),
             ("R.decryption-commitment", "each d_i opens to a_i, b_i, M_i", "eq. 88", _TRUSTEE),
             ("R.decryption-share", "each share's own proof", "eq. 94, 95", _TRUSTEE),
             ("R.combination", "c, v and T combine the shares", "eq. 86-93", _SERVER),
