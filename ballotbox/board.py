@@ -3,6 +3,9 @@
 `Board` is the `record.log.Log` of the server. An artifact is parsed, checked and
 proved, then stored, then taken into the transcript, in this order: what anybody is
 told stands on the disk, and what stands on the disk has been checked.
+
+`pause` and `resume` are for a database that several servers share: while another one
+leads nothing is accepted here, and then the board is read anew.
 """
 
 from __future__ import annotations
@@ -10,7 +13,7 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
@@ -18,20 +21,40 @@ from typing import Self
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from ballotbox.admission import Admission
-from ballotbox.errors import StoreDamaged, StoreForeign
+from ballotbox.errors import (
+    StoreDamaged,
+    StoreError,
+    StoreForeign,
+    StoreNotLeading,
+    StoreOutcomeUnknown,
+)
+from ballotbox.high_water import Head, HighWater, behind, forked
+from ballotbox.leaves import Leaves
 from ballotbox.sequencer import Member, Sequencer, Timing
 from ballotbox.store import Store, StoredCheckpoint, read_all
 from crypto.errors import Malformed, Rejected
 from record import checkpoint as notes
 from record.archive import ArchiveWriter
-from record.artifacts import Artifact, Ballot, Opening, Role, Statement, sign_statement
+from record.artifacts import (
+    Artifact,
+    Ballot,
+    Cast,
+    Challenge,
+    Opening,
+    Role,
+    Statement,
+    sign_statement,
+)
 from record.artifacts import parse_artifact as parse
 from record.checkpoint import Checkpoint, VerifierKey, parse_verifier_key
 from record.merkle import EMPTY_ROOT, MerkleTree
+from record.note import parse_signatures, with_signatures
 from record.state import BallotEntry, Phase, State
 from record.transcript import Transcript
 
 _CHECKPOINTS_AT_ONCE = 4096
+_OF_VOTERS = (Ballot, Cast, Challenge)
+"""Statements whose moment says something about a voter: they wait for a whole group."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +85,7 @@ class Board:
         log_key: Ed25519PrivateKey,
         admission: Admission,
         timing: Timing,
+        high_water: HighWater | None,
     ) -> None:
         """For `open` alone."""
         self._store = store
@@ -75,6 +99,16 @@ class Board:
         # until all of it is on the disk: what is read under the lock is durable.
         self._state = threading.Condition(threading.RLock())
         self._closed = False
+        self._high_water = high_water or HighWater(None, self._key)
+        self._leaves = Leaves()
+        # The newest stored checkpoint, and the newest that may be shown: see `_release`.
+        self._newest: StoredCheckpoint | None = None
+        self._released: StoredCheckpoint | None = None
+        self._paused = False
+        # The state is not what is stored, and to be read anew before anything else.
+        self._stale = False
+        self._listeners: list[Callable[[], None]] = []
+        self._last_cosigned = 0
 
     @classmethod
     def open(
@@ -86,20 +120,23 @@ class Board:
         log_key: Ed25519PrivateKey,
         admission: Admission | None = None,
         timing: Timing | None = None,
+        high_water: HighWater | None = None,
     ) -> Self:
         """The board of `election` (artifact 0) on its store, as far as it has come.
 
         `timing` says how long a group waits for more; each has its checkpoint.
-        Everything stored is parsed and checked again, but for its proofs. Raises
-        StoreDamaged, StoreForeign, or Rejected (R.role-keys) for keys that are not the
-        server's and the log's in this election.
+        `high_water` knows what was signed, beside the store. Everything stored is parsed
+        and checked again, but for its proofs. Raises StoreDamaged, StoreForeign, or
+        Rejected (R.role-keys) for keys that are not the server's and the log's in this
+        election.
         """
         context = Transcript(election).context
         _check_key(server_key, context.single_key(Role.SERVER).public_key, "server")
         pinned = parse_verifier_key(context.election.log_key)
         _check_key(log_key, pinned.public_key, "log")
         admission = admission or Admission(election, workers=0)
-        board = cls(store, election, server_key, log_key, admission, timing or Timing())
+        timing = timing or Timing()
+        board = cls(store, election, server_key, log_key, admission, timing, high_water)
         board._replay(election)
         return board
 
@@ -113,7 +150,11 @@ class Board:
     def append(self, data: bytes) -> int:
         """Parse, check, prove and store one artifact; returns its index (`Log.append`)."""
         known = self._store.find(hashlib.sha256(data).digest())
-        return self.accept(self._transcript.parse(data)).index if known is None else known
+        if known is None:
+            return self.accept(self._transcript.parse(data)).index
+        with self._state:
+            self._release()
+        return known
 
     def publish(self, statement: Statement) -> int:
         """Sign a statement of the server and append it."""
@@ -134,6 +175,7 @@ class Board:
     def size(self) -> int:
         """How many artifacts are stored."""
         with self._state:
+            self._check_fresh()
             return self._transcript.state.size
 
     def wait(self, size: int, timeout: float) -> int:
@@ -150,19 +192,37 @@ class Board:
         Raises Rejected, AdmissionBusy, AdmissionFailed or a StoreError, and then
         nothing has changed.
         """
-        with self._state:
-            known = self._store.find(hashlib.sha256(artifact.data).digest())
-            if known is not None:
-                return Accepted(known, new=False)
+        known = self._known(artifact)
+        if known is not None:
+            return known
+        try:
             self._transcript.check(artifact)
+        except Rejected:
+            known = self._known(artifact)  # by another call, meanwhile
+            if known is not None:
+                return known
+            raise
         if isinstance(artifact.statement, Ballot):
             # Proofs of ballots need no history, and are checked by several processes.
             self._admission.verify(self._transcript.state.need_keys(), artifact)
-        return self._sequencer.submit(artifact, str(self._transcript.signer(artifact.statement)))
+        sender = str(self._transcript.signer(artifact.statement))
+        patient = isinstance(artifact.statement, _OF_VOTERS)
+        return self._sequencer.submit(artifact, sender, patient=patient)
+
+    def _known(self, artifact: Artifact) -> Accepted | None:
+        """Where it stands, if it does: then its checkpoint is released, too."""
+        with self._state:
+            known = self._store.find(hashlib.sha256(artifact.data).digest())
+            if known is None:
+                self._check_leading()
+                return None
+            self._release()
+        return Accepted(known, new=False)
 
     def look_up(self, code: bytes) -> Found | None:
         """The ballot with this confirmation code (32 bytes)."""
         with self._state:
+            self._check_fresh()
             state = self._transcript.state
             entry = state.ballots.get(code)
             if entry is None:
@@ -176,6 +236,7 @@ class Board:
     def reading(self) -> Iterator[State]:
         """The state, which does not change within this block. Keep it short."""
         with self._state:
+            self._check_fresh()
             yield self._transcript.state
 
     def sign(self, message: bytes) -> bytes:
@@ -188,10 +249,58 @@ class Board:
         There is one for every group, stored with it: what is signed contains what was
         signed before, and `open` refuses a store in which that would not be so.
         """
-        known = self._store.newest_checkpoint()
-        if known is None:
-            raise AssertionError("an open board has a checkpoint")
-        return known.note
+        return self.head().note
+
+    def head(self) -> StoredCheckpoint:
+        """The newest signed checkpoint that may be shown."""
+        with self._state:
+            self._check_fresh()
+            with suppress(StoreError):  # the one before may be shown all the same
+                self._release()
+            if self._released is None:
+                raise AssertionError("an open board has a checkpoint")
+            return self._released
+
+    def newest_cosigned(self, size: int) -> StoredCheckpoint | None:
+        """The newest checkpoint of at most `size` artifacts that any witness has signed."""
+        first, found = self._last_cosigned, None
+        for cosigned in self._store.cosigned(first):
+            if cosigned <= size:
+                found = cosigned
+        if found is None:
+            return None
+        self._last_cosigned = found
+        (checkpoint,) = self._store.checkpoints(found, 1)
+        return checkpoint
+
+    def note(self, head: StoredCheckpoint) -> bytes:
+        """The note of a checkpoint with all cosignatures that are known by now."""
+        lines = b"".join(self._store.cosignatures(head.size))
+        return with_signatures(head.note, parse_signatures(lines)) if lines else head.note
+
+    def inclusion_proof(self, index: int, size: int) -> tuple[bytes, ...]:
+        """That artifact `index` is one of the first `size` (RFC 6962, 2.1.1).
+
+        Raises ValueError if there are fewer, or it is none of them.
+        """
+        return self._leaves.tree(size).inclusion_proof(index)
+
+    def consistency_proof(self, old: int, size: int) -> tuple[bytes, ...]:
+        """That the first `size` artifacts begin with the first `old` (RFC 6962, 2.1.2).
+
+        Raises ValueError if there are fewer, or `old` is larger. From 0 it is empty.
+        """
+        tree = self._leaves.tree(size)
+        return tree.consistency_proof(old) if old else ()
+
+    @property
+    def store(self) -> Store:
+        """Where all of it is kept. Only the board appends to it."""
+        return self._store
+
+    def subscribe(self, listener: Callable[[], None]) -> None:
+        """Have `listener` called after each group. It must not wait for anything."""
+        self._listeners.append(listener)
 
     def export(self, directory: Path | str) -> Checkpoint:
         """Write the published record as of now, with its checkpoint.
@@ -216,7 +325,48 @@ class Board:
         """Whether `close` was called."""
         return self._closed
 
+    # --- a database that several servers share
+
+    @property
+    def paused(self) -> bool:
+        """Whether nothing is accepted, until `resume`."""
+        return self._paused
+
+    def pause(self) -> None:
+        """Another server may write: accept nothing (StoreNotLeading)."""
+        self._paused = True
+
+    def resume(self) -> None:
+        """This server leads again: read what others have written meanwhile, and go on.
+
+        Raises StoreError, and remains paused.
+        """
+        with self._state:
+            newest = self._store.newest_checkpoint()
+            if self._stale or newest != self._newest or self._store.size() != self._size:
+                self._begin_again()
+            self._paused = False
+            self._release()
+            self._state.notify_all()
+
     # --- inside
+
+    def _check_leading(self) -> None:
+        if self._paused:
+            raise StoreNotLeading("this server does not write now: another may, or none can")
+
+    def _check_fresh(self) -> None:
+        if self._stale:
+            raise StoreNotLeading("the board is read anew from its database")
+
+    def _release(self) -> None:
+        """From now on the newest checkpoint may be shown: its high-water mark is on the disk.
+
+        Raises StoreFailed if it is not; what was stored is not told before it is.
+        """
+        if self._newest is not None and self._released != self._newest:
+            self._high_water.raise_to(self._newest)
+            self._released = self._newest
 
     @property
     def _size(self) -> int:
@@ -232,6 +382,11 @@ class Board:
 
     def _settle(self, group: Sequence[Member[Artifact, Accepted]]) -> None:
         """Take a group in; the same bytes twice are one artifact with two answers."""
+        self._check_leading()
+        with self._state:
+            if self._stale:
+                self._begin_again()
+            self._release()
         firsts: dict[bytes, Member[Artifact, Accepted]] = {}
         for member in group:
             firsts.setdefault(member.item.data, member)
@@ -283,16 +438,37 @@ class Board:
                 for member in batch:
                     self._take(member, taken)
                 if taken:
-                    artifacts = [member.item.data for member in taken]
-                    self._store.append(first, artifacts, self._signed_head())
-            except BaseException:
-                self._begin_again()
+                    self._store_group(first, [member.item.data for member in taken])
+            except BaseException as error:
+                self._recover(error)
                 raise
+            self._release()
             for index, member in enumerate(taken, start=first):
                 member.succeed(Accepted(index, new=True))
             self._state.notify_all()
+        for listener in self._listeners:
+            listener()
         if any(isinstance(member.item.statement, Opening) for member in taken):
             self._admission.warm(self._transcript.state.need_keys())
+
+    def _store_group(self, first: int, artifacts: Sequence[bytes]) -> None:
+        if self._newest is not None:
+            # Not one byte is signed in a log that others know to be further.
+            self._high_water.check(self._newest.size, self._newest.root)
+        head = self._signed_head()
+        self._store.append(first, artifacts, head)
+        self._newest = head
+        for data in artifacts:
+            self._leaves.append(data)
+
+    def _recover(self, error: BaseException) -> None:
+        """After a group that was not stored: the state is ahead of the store."""
+        self._stale = True
+        if isinstance(error, (StoreNotLeading, StoreOutcomeUnknown)):
+            self._paused = True  # `resume` reads anew what there is then
+            return
+        with suppress(StoreError):  # the next group tries again
+            self._begin_again()
 
     def _take(
         self, member: Member[Artifact, Accepted], taken: list[Member[Artifact, Accepted]]
@@ -322,39 +498,48 @@ class Board:
         return StoredCheckpoint(head.size, head.root, notes.sign_checkpoint(head, self._log_key))
 
     def _begin_again(self) -> None:
-        """The state may be ahead of the store: fold again what is stored."""
-        election = parse(self._election, None)
-        self._transcript = Transcript(election)
-        self._fold(self._store.size(), election)
+        """Fold again what is stored."""
+        self._stale = True
+        self._fold(self._store.size(), parse(self._election, None))
+        self._newest = self._store.newest_checkpoint()
+        self._stale = False
 
     def _replay(self, election: Artifact) -> None:
         if self._store.base_hash != self._transcript.context.base_hash:
             raise StoreForeign("the database belongs to another election")
-        if self._store.newest_checkpoint() is None and self._store.size() == 0:
-            self._store.append(0, (), self._signed(MerkleTree()))
+        for data in self._store.read(0, 1):
+            _check_first(data, election)
+        for head in self._high_water.heads():
+            if head.size > self._store.size():
+                raise behind(self._store.size(), head)
+        if self._store.newest_checkpoint() is None:
+            self._store.add_checkpoint(self._signed(MerkleTree()))
         if self._store.size() == 0:
-            self._store.append(0, (election.data,), self._signed_head())
+            self._store.append(0, (election.data,))
         self._fold(self._store.size(), election)
-        newest = self._store.newest_checkpoint()
-        if newest is None or newest.size < self._size:
-            # Of a version that did not sign each group.
-            self._store.add_checkpoint(self._signed_head())
+        self._newest = self._store.newest_checkpoint()
+        if self._newest is None or self._newest.size < self._size:
+            # Of a version that did not sign each group, or of `election new`.
+            self._newest = self._signed_head()
+            self._store.add_checkpoint(self._newest)
+        self._release()
         if self._transcript.phase is Phase.OPEN:
             self._admission.warm(self._transcript.state.need_keys())
 
     def _fold(self, size: int, election: Artifact) -> None:
         """Fold what is stored, and compare it with every checkpoint that was signed."""
-        signed = _Checkpoints(self._store)
+        self._transcript, self._leaves = Transcript(election), Leaves()
+        signed = _Checkpoints(self._store, self._high_water.heads())
         signed.check(0, lambda: EMPTY_ROOT)
         for index, data in enumerate(read_all(self._store, size)):
             self._replay_one(index, data, election)
+            self._leaves.append(data)
             signed.check(index + 1, self._tree.root)
         signed.end(size)
 
     def _replay_one(self, index: int, data: bytes, election: Artifact) -> None:
         if index == 0:
-            if data != election.data:
-                raise StoreForeign("the database has another election artifact")
+            _check_first(data, election)
         else:
             try:
                 self._transcript.append(self._transcript.parse(data))
@@ -366,16 +551,23 @@ class Board:
 
 
 class _Checkpoints:
-    """Every checkpoint that was ever signed, a few at a time, in the order of their sizes."""
+    """Every checkpoint that was ever signed, a few at a time, in the order of their sizes.
 
-    def __init__(self, store: Store) -> None:
+    `heads` are those that others know, or the high-water mark.
+    """
+
+    def __init__(self, store: Store, heads: Sequence[Head]) -> None:
         self._store = store
+        self._heads = heads
         self._waiting: list[StoredCheckpoint] = []
         self._next = 0
         self._load()
 
     def check(self, size: int, root: Callable[[], bytes]) -> None:
         """The tree of this size has this root: raises StoreDamaged if another was signed."""
+        for head in self._heads:
+            if head.size == size and head.root not in (b"", root()):
+                raise forked(size, head)
         if not self._waiting or self._waiting[0].size != size:
             return
         known = self._waiting.pop(0)
@@ -386,6 +578,9 @@ class _Checkpoints:
 
     def end(self, size: int) -> None:
         """Nothing of a larger tree was signed."""
+        for head in self._heads:
+            if head.size > size:
+                raise behind(size, head)
         if self._waiting:
             newest = self._store.newest_checkpoint() or self._waiting[-1]
             raise _forked(f"{size} artifacts are left of {newest.size} that a checkpoint covers")
@@ -401,6 +596,11 @@ def _forked(problem: str) -> StoreDamaged:
     return StoreDamaged(
         f"{problem}. A log must not fork: restore the database that signed the checkpoint"
     )
+
+
+def _check_first(data: bytes, election: Artifact) -> None:
+    if data != election.data:
+        raise StoreForeign("the database has another election artifact")
 
 
 def _check_key(key: Ed25519PrivateKey, pinned: bytes, name: str) -> None:

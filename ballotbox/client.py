@@ -7,7 +7,6 @@ reached where the call allows it, and raise `SailauError`s: those of the server
 
 from __future__ import annotations
 
-import hashlib
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -18,13 +17,21 @@ from typing import Any, TypeVar
 
 import grpc
 
-from ballotbox.receipts import Receipt, ReceiptKind, parse_receipt, verify_receipt
+from ballotbox.receipts import (
+    Receipt,
+    ReceiptKind,
+    check_election,
+    is_about,
+    parse_receipt_message,
+    verify_receipt,
+)
 from ballotbox.standing import phase_of
 from crypto.errors import Malformed, Rejected
 from record.archive import ArchiveWriter
 from record.artifacts import Artifact, Ballot, Purpose, parse_artifact
-from record.checkpoint import Checkpoint, VerifierKey, verify_checkpoint
+from record.checkpoint import Checkpoint, VerifierKey, parse_verifier_key, verify_checkpoint
 from record.election import ElectionContext
+from record.policy import log_alone
 from record.state import Phase
 from record.transcript import Transcript
 from rpc.errors import AlreadyDone, Busy, Unavailable, attachment, explain, explained
@@ -120,14 +127,10 @@ class ElectionStatus:
 
 @dataclass(frozen=True, slots=True)
 class Decided:
-    """A ballot is cast or challenged, by the artifact at `index`.
-
-    `receipt` is None if the server's first answer was lost and it gives no other: the
-    decision stands in the record all the same.
-    """
+    """A ballot is cast or challenged, by the artifact at `index`."""
 
     index: int
-    receipt: Receipt | None
+    receipt: Receipt
 
 
 class BoardClient:
@@ -170,10 +173,36 @@ class BoardClient:
         return FoundBallot(status, response.ballot_index, decision, artifact, ballot)
 
     def checkpoint(self, key: VerifierKey) -> tuple[bytes, Checkpoint]:
-        """The signed note and what it says. Raises NotFound before the polls have closed."""
-        request = bulletin_board_pb2.GetCheckpointRequest()
+        """The newest signed note, with the cosignatures that are known, and what it says."""
+        return self._checkpoint(key, cosigned=False)
+
+    def cosigned_checkpoint(self, key: VerifierKey) -> tuple[bytes, Checkpoint]:
+        """The newest that a witness has cosigned, verified for the log's key alone.
+
+        `record.policy` judges the cosignatures. Raises NotFound if there is none yet.
+        """
+        return self._checkpoint(key, cosigned=True)
+
+    def _checkpoint(self, key: VerifierKey, *, cosigned: bool) -> tuple[bytes, Checkpoint]:
+        request = bulletin_board_pb2.GetCheckpointRequest(cosigned=cosigned)
         note = self._call(self._stub.GetCheckpoint, request).checkpoint
         return note, verify_checkpoint(note, key)
+
+    def inclusion_proof(self, index: int, size: int) -> tuple[bytes, ...]:
+        """The audit path of an artifact; `record.merkle.verify_inclusion` judges it.
+
+        Raises NotFound if the log is not that long.
+        """
+        request = bulletin_board_pb2.GetInclusionProofRequest(index=index, size=size)
+        return tuple(self._call(self._stub.GetInclusionProof, request).hashes)
+
+    def consistency_proof(self, old_size: int, size: int) -> tuple[bytes, ...]:
+        """That a tree grew into another; `record.merkle.verify_consistency` judges it.
+
+        Raises NotFound if the log is not that long.
+        """
+        request = bulletin_board_pb2.GetConsistencyProofRequest(old_size=old_size, size=size)
+        return tuple(self._call(self._stub.GetConsistencyProof, request).hashes)
 
     def export(self, key: VerifierKey, directory: Path | str) -> Checkpoint:
         """Write the published record that the newest checkpoint covers into a directory.
@@ -351,6 +380,20 @@ class DeviceClient:
         kind = ReceiptKind.CHALLENGED
         return self._decide(self._stub.Challenge, request, kind, code, artifact)
 
+    def receipt(self, code: bytes, kind: ReceiptKind | None = None) -> Receipt:
+        """The receipt of a ballot's decision, or of a `kind`, as it is best now; checked.
+
+        Raises NotFound if there is no such ballot or decision.
+        """
+        request = ballot_box_pb2.GetReceiptRequest(
+            confirmation_code=code,
+            kind=ballot_box_pb2.ReceiptKind.Name(int(kind or 0)),
+        )
+        receipt = self._verified(self._call(self._stub.GetReceipt, request).receipt)
+        if receipt.confirmation_code != code or kind not in (None, receipt.kind):
+            raise Rejected("R.receipt", "the receipt is for something else", culprit="server")
+        return receipt
+
     def close(self, artifact: bytes) -> int:
         """End the chain; returns the index in the record."""
         request = ballot_box_pb2.CloseDeviceRequest(artifact=artifact)
@@ -372,12 +415,10 @@ class DeviceClient:
             if attached is not None:
                 receipt = self._receipt(attached, kind, code, artifact)
                 return Decided(receipt.index, receipt)
-            found = self._board.look_up(self._context, code)
-            if found.decision_index is None:
+            receipt = self.receipt(code)
+            if not is_about(receipt, kind, code, artifact):
                 raise
-            if list(self._board.read(found.decision_index, 1)) != [artifact]:
-                raise
-            return Decided(found.decision_index, None)
+            return Decided(receipt.index, receipt)
         receipt = self._receipt(response.receipt, kind, code, artifact)
         return Decided(receipt.index, receipt)
 
@@ -388,12 +429,17 @@ class DeviceClient:
         code: bytes,
         artifact: bytes,
     ) -> Receipt:
-        receipt = parse_receipt(message)
-        verify_receipt(self._context, receipt)
-        sha256 = hashlib.sha256(artifact).digest()
-        said = receipt.kind, receipt.confirmation_code, receipt.artifact_sha256
-        if said != (kind, code, sha256):
+        receipt = self._verified(message)
+        if not is_about(receipt, kind, code, artifact):
             raise Rejected("R.receipt", "the receipt is for something else", culprit="server")
+        return receipt
+
+    def _verified(self, message: ballot_box_pb2.Receipt) -> Receipt:
+        receipt = parse_receipt_message(message)
+        check_election(receipt, self._context.base_hash)
+        # A terminal knows no policy: whose cosignatures they are, the voter's says.
+        key = parse_verifier_key(self._context.election.log_key)
+        verify_receipt(receipt, log_alone(key), field="the server's receipt")
         return receipt
 
     def _call(self, method: Callable[..., T], request: Any) -> T:

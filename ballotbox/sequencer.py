@@ -2,7 +2,8 @@
 
 One transaction and one signature serve a whole group, and within a group the order is
 drawn at random: the record says of a ballot no more than in which group it came. What
-one role sent stays in the order in which it sent it.
+one role sent stays in the order in which it sent it. What says nothing about voters need
+not wait for others: a group of such members alone is settled at once.
 
 There is no thread for this. Who comes first waits for the others and settles the group
 for all of them; who comes meanwhile forms the next group, whose first then takes over.
@@ -26,9 +27,10 @@ MAX_GROUP = 256
 class Member(Generic[T, R]):
     """Something that waits to be settled, sent by `sender`."""
 
-    def __init__(self, item: T, sender: str) -> None:
+    def __init__(self, item: T, sender: str, patient: bool = True) -> None:
         self.item = item
         self.sender = sender
+        self.patient = patient
         self._result: R | None = None
         self._error: BaseException | None = None
         self.settled = False
@@ -69,9 +71,12 @@ class Sequencer(Generic[T, R]):
         self._queue: list[Member[T, R]] = []
         self._busy = False
 
-    def submit(self, item: T, sender: str) -> R:
-        """Wait until the item's group is settled; returns its result or raises its error."""
-        member: Member[T, R] = Member(item, sender)
+    def submit(self, item: T, sender: str, *, patient: bool = True) -> R:
+        """Wait until the item's group is settled; returns its result or raises its error.
+
+        A group in which nobody is `patient` does not wait for more.
+        """
+        member: Member[T, R] = Member(item, sender, patient)
         with self._changed:
             self._queue.append(member)
             if len(self._queue) >= self._timing.limit:
@@ -84,13 +89,17 @@ class Sequencer(Generic[T, R]):
     def _next_group(self, member: Member[T, R]) -> list[Member[T, R]]:
         """Wait until `member` is settled, or until it is its turn to settle a group."""
         limit = self._timing.limit
+
+        def complete() -> bool:
+            return len(self._queue) >= limit or not any(m.patient for m in self._queue)
+
         with self._changed:
             self._changed.wait_for(lambda: member.settled or not self._busy)
             if member.settled:
                 return []
             self._busy = True
             if self._timing.interval:
-                self._changed.wait_for(lambda: len(self._queue) >= limit, self._timing.interval)
+                self._changed.wait_for(complete, self._timing.interval)
             group, self._queue = self._queue[:limit], self._queue[limit:]
             return group
 

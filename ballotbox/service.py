@@ -16,9 +16,16 @@ from typing import TypeVar
 import grpc
 
 from ballotbox.board import Accepted, Board, Found
-from ballotbox.errors import AdmissionBusy, AdmissionFailed
-from ballotbox.receipts import Receipt, ReceiptKind, make_receipt
+from ballotbox.errors import (
+    AdmissionBusy,
+    AdmissionFailed,
+    StoreNotLeading,
+    StoreOutcomeUnknown,
+)
+from ballotbox.issuing import Receipts
+from ballotbox.receipts import Receipt, ReceiptKind
 from ballotbox.standing import phase_name, standing, trustees_done
+from ballotbox.store import StoredCheckpoint
 from crypto.errors import Malformed, Rejected
 from identity.roles import Role
 from record.artifacts import (
@@ -70,6 +77,12 @@ _STATUS = {
     Status.CHALLENGED: bulletin_board_pb2.BALLOT_STATUS_CHALLENGED,
 }
 
+_RECEIPTS = {
+    Status.SUBMITTED: ReceiptKind.SUBMITTED,
+    Status.CAST: ReceiptKind.CAST,
+    Status.CHALLENGED: ReceiptKind.CHALLENGED,
+}
+
 
 class BoardServicer(bulletin_board_pb2_grpc.BulletinBoardServiceServicer):
     """What anybody may ask.
@@ -103,7 +116,8 @@ class BoardServicer(bulletin_board_pb2_grpc.BulletinBoardServiceServicer):
         if request.follow and request.limit:
             raise Malformed("limit", "cannot be given together with follow")
         with _held(self._followers if request.follow else self._readers):
-            last = self._board.size()
+            with _available():
+                last = self._board.size()
             if request.limit:
                 last = min(last, request.first + request.limit)
             yield from self._stream(request.first, last)
@@ -133,7 +147,8 @@ class BoardServicer(bulletin_board_pb2_grpc.BulletinBoardServiceServicer):
         code = request.confirmation_code
         if len(code) != 32:
             raise Malformed("confirmation_code", f"has {len(code)} bytes instead of 32")
-        found = self._board.look_up(code)
+        with _available():
+            found = self._board.look_up(code)
         if found is None:
             raise NotFound("no ballot with this confirmation code was submitted")
         return bulletin_board_pb2.LookUpCodeResponse(
@@ -144,21 +159,52 @@ class BoardServicer(bulletin_board_pb2_grpc.BulletinBoardServiceServicer):
         )
 
     def GetCheckpoint(  # noqa: N802
-        self, _: bulletin_board_pb2.GetCheckpointRequest, __: grpc.ServicerContext
+        self, request: bulletin_board_pb2.GetCheckpointRequest, _: grpc.ServicerContext
     ) -> bulletin_board_pb2.GetCheckpointResponse:
-        """The signed head of the log, once the polls have closed or the ceremony has failed."""
-        with self._board.reading() as state:
-            phase = state.phase
-        if phase < Phase.CLOSED and phase is not Phase.ABORTED:
-            raise NotFound("there is no checkpoint before the polls have closed")
-        return bulletin_board_pb2.GetCheckpointResponse(checkpoint=self._board.sign_checkpoint())
+        """The signed head of the log."""
+        with _available():
+            note = self._board.note(self._head(request.cosigned))
+        return bulletin_board_pb2.GetCheckpointResponse(checkpoint=note)
+
+    def _head(self, cosigned: bool) -> StoredCheckpoint:
+        newest = self._board.head()
+        found = self._board.newest_cosigned(newest.size) if cosigned else newest
+        if found is None:
+            raise NotFound("no witness has cosigned a checkpoint so far")
+        return found
+
+    def GetInclusionProof(  # noqa: N802
+        self, request: bulletin_board_pb2.GetInclusionProofRequest, _: grpc.ServicerContext
+    ) -> bulletin_board_pb2.GetInclusionProofResponse:
+        """That an artifact is in the log."""
+        self._check_size(request.size)
+        if request.index >= request.size:
+            raise Malformed("index", "is not below size")
+        hashes = self._board.inclusion_proof(request.index, request.size)
+        return bulletin_board_pb2.GetInclusionProofResponse(hashes=hashes)
+
+    def GetConsistencyProof(  # noqa: N802
+        self, request: bulletin_board_pb2.GetConsistencyProofRequest, _: grpc.ServicerContext
+    ) -> bulletin_board_pb2.GetConsistencyProofResponse:
+        """That the log has only grown."""
+        self._check_size(request.size)
+        if request.old_size > request.size:
+            raise Malformed("old_size", "is above size")
+        hashes = self._board.consistency_proof(request.old_size, request.size)
+        return bulletin_board_pb2.GetConsistencyProofResponse(hashes=hashes)
+
+    def _check_size(self, size: int) -> None:
+        with _available():
+            newest = self._board.head().size
+        if size > newest:
+            raise NotFound(f"the log has {newest} artifacts, not {size}")
 
     def GetStatus(  # noqa: N802
         self, _: bulletin_board_pb2.GetStatusRequest, __: grpc.ServicerContext
     ) -> bulletin_board_pb2.GetStatusResponse:
         """Where the election stands."""
         present, notices = self._present(), self._notices()
-        with self._board.reading() as state:
+        with _available(), self._board.reading() as state:
             counts, session, drill = state.counts(), state.session, state.drill
             return bulletin_board_pb2.GetStatusResponse(
                 phase=phase_name(state.phase),
@@ -192,6 +238,7 @@ class BallotBoxServicer(ballot_box_pb2_grpc.BallotBoxServiceServicer):
 
     def __init__(self, board: Board) -> None:
         self._board = board
+        self._receipts = Receipts(board)
         self._under_way: Counter[str] = Counter()
         self._guard = threading.Lock()
 
@@ -209,7 +256,9 @@ class BallotBoxServicer(ballot_box_pb2_grpc.BallotBoxServiceServicer):
         with self._turn(require(context, Role.DEVICE).name):
             artifact, ballot = self._parse(request.artifact, Ballot, context)
             index = self._accept(artifact).index
-        receipt = self._receipt(ReceiptKind.SUBMITTED, ballot.confirmation_code, index, artifact)
+        code = ballot.confirmation_code
+        with _available():
+            receipt = self._receipts.first(ReceiptKind.SUBMITTED, code, index, artifact.data)
         return ballot_box_pb2.SubmitResponse(receipt=receipt.to_message())
 
     def Cast(  # noqa: N802
@@ -228,6 +277,29 @@ class BallotBoxServicer(ballot_box_pb2_grpc.BallotBoxServiceServicer):
         code = challenge.confirmation_code
         receipt = self._decide(artifact, ReceiptKind.CHALLENGED, code, context)
         return ballot_box_pb2.ChallengeResponse(receipt=receipt.to_message())
+
+    def GetReceipt(  # noqa: N802
+        self, request: ballot_box_pb2.GetReceiptRequest, context: grpc.ServicerContext
+    ) -> ballot_box_pb2.GetReceiptResponse:
+        """A receipt once more, with the witnesses that have signed since."""
+        require(context, Role.DEVICE)
+        code = request.confirmation_code
+        if len(code) != 32:
+            raise Malformed("confirmation_code", f"has {len(code)} bytes instead of 32")
+        with _available():
+            found = self._board.look_up(code)
+        if found is None:
+            raise NotFound("no ballot with this confirmation code was submitted")
+        kind = _receipt_kind(request.kind, found)
+        index = found.entry.index
+        if kind is not ReceiptKind.SUBMITTED:
+            if found.entry.decided is None or _RECEIPTS[found.entry.status] is not kind:
+                raise NotFound(f"the ballot is not {kind.name.lower()}")
+            index = found.entry.decided
+        with _available():
+            (data,) = self._board.read_bytes(index, 1)
+            receipt = self._receipts.best(kind, code, index, data)
+        return ballot_box_pb2.GetReceiptResponse(receipt=receipt.to_message())
 
     def CloseDevice(  # noqa: N802
         self, request: ballot_box_pb2.CloseDeviceRequest, context: grpc.ServicerContext
@@ -265,7 +337,8 @@ class BallotBoxServicer(ballot_box_pb2_grpc.BallotBoxServiceServicer):
 
     def _accept(self, artifact: Artifact) -> Accepted:
         try:
-            return self._board.accept(artifact)
+            with _available():
+                return self._board.accept(artifact)
         except AdmissionBusy as error:
             raise Busy(str(error), "Try again in a second.") from None
         except AdmissionFailed as error:
@@ -284,7 +357,8 @@ class BallotBoxServicer(ballot_box_pb2_grpc.BallotBoxServiceServicer):
                 raise NotFound("no ballot with this confirmation code was submitted") from None
             self._abort_if_decided(found, context)
             raise
-        receipt = self._receipt(kind, code, accepted.index, artifact)
+        with _available():
+            receipt = self._receipts.first(kind, code, accepted.index, artifact.data)
         if not accepted.new:
             found = self._board.look_up(code)
             if found is not None:
@@ -310,10 +384,6 @@ class BallotBoxServicer(ballot_box_pb2_grpc.BallotBoxServiceServicer):
         attached = None if receipt is None else receipt.to_message()
         context.abort_with_status(build_status(code, problem, "AlreadyDone", metadata, attached))
 
-    def _receipt(self, kind: ReceiptKind, code: bytes, index: int, artifact: Artifact) -> Receipt:
-        base_hash = self._board.transcript.context.base_hash
-        return make_receipt(kind, base_hash, code, index, artifact.data, self._board.sign)
-
 
 class AdministrationServicer(administration_pb2_grpc.AdministrationServiceServicer):
     """For administrators only."""
@@ -337,7 +407,9 @@ class AdministrationServicer(administration_pb2_grpc.AdministrationServiceServic
         artifact = self._board.transcript.parse(request.artifact)
         if not isinstance(artifact.statement, _ADMINISTRATOR_STATEMENTS):
             raise Malformed("artifact", f"is a {artifact.name}, which this call does not take")
-        return administration_pb2.PublishResponse(index=self._board.accept(artifact).index)
+        with _available():
+            index = self._board.accept(artifact).index
+        return administration_pb2.PublishResponse(index=index)
 
     def StartDecryption(  # noqa: N802
         self, request: administration_pb2.StartDecryptionRequest, context: grpc.ServicerContext
@@ -374,6 +446,15 @@ def add_roles(
 
 
 @contextmanager
+def _available() -> Iterator[None]:
+    """A board that another server writes to, or that cannot tell yet, is asked again."""
+    try:
+        yield
+    except (StoreNotLeading, StoreOutcomeUnknown) as error:
+        raise Unavailable(str(error), "Try again in a second.") from None
+
+
+@contextmanager
 def _held(places: threading.BoundedSemaphore) -> Iterator[None]:
     if not places.acquire(blocking=False):
         raise Busy("as many streams are open as this server serves", "Try again later.")
@@ -381,6 +462,16 @@ def _held(places: threading.BoundedSemaphore) -> Iterator[None]:
         yield
     finally:
         places.release()
+
+
+def _receipt_kind(number: int, found: Found) -> ReceiptKind:
+    """Which receipt is asked for; the one of the decision, if it is not said."""
+    if not number:
+        return _RECEIPTS[found.entry.status]
+    try:
+        return ReceiptKind(number)
+    except ValueError:
+        raise Malformed("kind", f"is {number}, which is no kind of receipt") from None
 
 
 def _ballot_status(found: Found) -> bulletin_board_pb2.BallotStatus:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import signal
 import threading
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 
 import click
@@ -18,6 +16,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from ballotbox.admission import Admission
 from ballotbox.board import Board
+from ballotbox.errors import StoreDamaged, StoreError
+from ballotbox.high_water import HighWater
+from ballotbox.sequencer import Timing
 from ballotbox.service import (
     ADMINISTRATION_SERVICE,
     BALLOT_BOX_SERVICE,
@@ -30,24 +31,16 @@ from ballotbox.service import (
     add_public,
     add_roles,
 )
-from ballotbox.store import SqliteStore
+from ballotbox.store import Store, create_store, open_store
 from cli.common import home_option, passphrase, passphrase_option, say
-from cli.homes import KEYSTORE, ROLE_KEY, TLS_KEY
-from cli.new_election import (
-    ARTIFACT,
-    AUTHORITY,
-    CERTIFICATE,
-    DATABASE,
-    LOG_KEY,
-    SERVER_FILE,
-)
+from cli.homes import KEYSTORE, ROLE_KEY
+from cli.new_election import LOG_KEY
 from cli.parameters import warn_of_toys
-from crypto.errors import Malformed
-from identity.authority import certificate_key, parse_certificate
+from cli.serve_config import ServerConfig
+from cli.serve_live import LiveBoard
+from cli.serve_recovery import recover
 from identity.keystore import Keystore
 from identity.tlskeys import TlsKey
-from record.artifacts import Artifact, parse_artifact
-from record.election import check_election
 from record.state import Phase
 from rpc.credentials import MAX_REQUEST, public_server_credentials, roles_server_credentials
 from rpc.server import Server
@@ -60,6 +53,9 @@ _ROLES = (BALLOT_BOX_SERVICE, COORDINATOR_SERVICE, ADMINISTRATION_SERVICE)
 _SPARE_THREADS = 16
 _PUBLIC_REQUEST = 64 << 10
 """Bytes of a request on the public listener, where nobody has anything to send."""
+_GROUP_SECONDS = 0.1
+"""How long a ballot waits for others that come with it onto the board."""
+_DIRECTORY = click.Path(file_okay=False, path_type=Path)
 
 
 @click.command()
@@ -72,19 +68,49 @@ _PUBLIC_REQUEST = 64 << 10
     default=os.cpu_count() or 1,
     help="Processes that check ballots; by default one for each core.",
 )
+@click.option("--publish", type=_DIRECTORY, help="Keep the published record in this directory.")
+@click.option("--http", metavar="HOST:PORT", help="Serve the published files over plain HTTP.")
+@click.option(
+    "--policy",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Ask the witnesses of this policy for cosignatures.",
+)
+@click.option("--new-database", is_flag=True, help="Make the database of a new election first.")
+@click.option(
+    "--recover",
+    "recover_from",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Fill up an older copy of the database from this published record first.",
+)
 @click.option("--verbose", is_flag=True, help="Log every call (its method, role and status).")
-def serve(home: Path, passphrase_file: Path | None, bind: str, workers: int, verbose: bool) -> None:
+def serve(
+    home: Path,
+    passphrase_file: Path | None,
+    bind: str,
+    workers: int,
+    publish: Path | None,
+    http: str | None,
+    policy: Path | None,
+    new_database: bool,
+    recover_from: Path | None,
+    verbose: bool,
+) -> None:
     """Serve one election until SIGTERM or Ctrl-C.
 
     Two listeners, both with TLS: the public one, where anybody reads the record, and
     the roles' one, where devices, trustees and the administrator show a certificate.
     Everything acknowledged is on disk; start it again after a crash and it goes on.
+
+    HOME/server.json has the settings: the ports, and `publish`, `http`, `policy`,
+    `database`, `database_file`, which docs/operations.md explains. A second server on the
+    same PostgreSQL database waits until the first is gone.
     """
     logging.basicConfig(
         level=logging.INFO if verbose else logging.WARNING,
         format="%(asctime)s %(levelname)s %(name)s: %(message)s",
     )
-    config = _Config.read(home)
+    config = ServerConfig.read(home).with_options(publish=publish, http=http, policy=policy)
+    config.policy()  # what is wrong there is said before anybody waits
     with ExitStack() as stack:
         secrets = stack.enter_context(
             Keystore.open(home / KEYSTORE, passphrase(passphrase_file, "the server"))
@@ -92,66 +118,77 @@ def serve(home: Path, passphrase_file: Path | None, bind: str, workers: int, ver
         # The workers start before anything of gRPC, which does not survive a fork.
         admission = Admission(config.election, workers=workers)
         stack.callback(admission.close)
-        # Only opened here: a database that is lost is not silently begun anew.
-        store = SqliteStore.open(home / DATABASE, check_election(config.election).base_hash)
-        stack.callback(store.close)
-        board = _open_board(store, config.election, secrets, admission)
+        stop = _stopping()
+        store = _open_store(stack, config, stop, new=new_database)
+        if store is None:
+            return
+        if recover_from is not None:
+            count = recover(store, recover_from, config.log_key)
+            say(f"{count} artifacts of {recover_from} were not in the database, and are now")
+        high_water = HighWater(config.high_water, config.log_key, config.publish)
+        board = _open_board(store, config, secrets, admission, high_water)
         stack.callback(board.close)
+        live = LiveBoard(stack, board, config, high_water)
         if board.transcript.phase is Phase.OPEN:
             admission.warm(board.transcript.state.need_keys())
-        _serve(stack, board, store, config, config.tls_key(secrets), bind)
+        _serve(stack, board, store, config, config.tls_key(secrets), bind, live, stop)
 
 
-@dataclass(frozen=True, slots=True)
-class _Config:
-    election: Artifact
-    certificate: bytes
-    authority: bytes
-    public_port: int
-    roles_port: int
+def _stopping() -> threading.Event:
+    """Set by the first SIGTERM or Ctrl-C."""
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    return stop
 
-    @classmethod
-    def read(cls, home: Path) -> _Config:
-        """The public files of the server's home."""
-        try:
-            ports = json.loads((home / SERVER_FILE).read_text())
-            public, roles = int(ports["public_port"]), int(ports["roles_port"])
-        except (ValueError, KeyError, TypeError):
-            raise Malformed(
-                str(home / SERVER_FILE), "does not name public_port and roles_port"
-            ) from None
-        return cls(
-            parse_artifact((home / ARTIFACT).read_bytes(), None),
-            (home / CERTIFICATE).read_bytes(),
-            (home / AUTHORITY).read_bytes(),
-            public,
-            roles,
-        )
 
-    def tls_key(self, secrets: Mapping[str, bytes]) -> TlsKey:
-        """The server's TLS key, if the certificate is for it: gRPC would not say why not."""
-        key = TlsKey.from_pem(secrets[TLS_KEY])
-        parse_certificate(self.authority, AUTHORITY)
-        certificate = parse_certificate(self.certificate, CERTIFICATE)
-        if certificate_key(certificate, CERTIFICATE) != key.public_der:
-            raise Malformed(CERTIFICATE, "is not for the key in this key store")
-        return key
+def _open_store(
+    stack: ExitStack, config: ServerConfig, stop: threading.Event, *, new: bool
+) -> Store | None:
+    """The database, once this server may write; None if it was stopped while it waited."""
+    location = config.database()
+    if new:
+        create_store(location, config.base_hash).close()
+    # Only opened here: a database that is lost is not silently begun anew.
+    store = open_store(location, config.base_hash)
+    stack.callback(store.close)
+    waiting = False
+    while not store.wait_for_leadership(1.0):
+        if stop.is_set():
+            return None
+        if not waiting:
+            say("another server leads: waiting to take over")
+            waiting = True
+    return store
 
 
 def _open_board(
-    store: SqliteStore, election: Artifact, secrets: Mapping[str, bytes], admission: Admission
+    store: Store,
+    config: ServerConfig,
+    secrets: Mapping[str, bytes],
+    admission: Admission,
+    high_water: HighWater,
 ) -> Board:
     return Board.open(
         store,
-        election,
+        config.election,
         server_key=Ed25519PrivateKey.from_private_bytes(secrets[ROLE_KEY]),
         log_key=Ed25519PrivateKey.from_private_bytes(secrets[LOG_KEY]),
         admission=admission,
+        timing=Timing(_GROUP_SECONDS),
+        high_water=high_water,
     )
 
 
 def _serve(
-    stack: ExitStack, board: Board, store: SqliteStore, config: _Config, key: TlsKey, bind: str
+    stack: ExitStack,
+    board: Board,
+    store: Store,
+    config: ServerConfig,
+    key: TlsKey,
+    bind: str,
+    live: LiveBoard,
+    stop: threading.Event,
 ) -> None:
     context = board.transcript.context
     warn_of_toys(context.group.parameters)
@@ -177,7 +214,7 @@ def _serve(
         servicer = BoardServicer(
             board,
             present=coordinator.present,
-            notices=lambda: [*coordinator.notices(), *tabulator.notices()],
+            notices=lambda: [*coordinator.notices(), *tabulator.notices(), *live.notices()],
             followers=followers,
         )
         add_public(server.grpc_server, servicer)
@@ -194,27 +231,63 @@ def _serve(
     add_roles(
         roles.grpc_server,
         BallotBoxServicer(board),
-        AdministrationServicer(board, coordinator.start_decryption),
+        AdministrationServicer(board, coordinator.start_decryption, coordinator.start_drill),
     )
     add_to(roles.grpc_server, CoordinatorServicer(board, coordinator))
+    live.start()
     _run(stack, board, tabulator, (public, roles))
+    live.announce()
+    _lead(board, store, stop)
+    board.close()
 
 
 def _run(
     stack: ExitStack, board: Board, tabulator: Tabulator, servers: tuple[Server, Server]
 ) -> None:
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
-    tally = threading.Thread(target=tabulator.run, args=(stop,), name="tally")
+    ended = threading.Event()
+    tally = threading.Thread(target=tabulator.run, args=(ended,), name="tally")
     tally.start()
     stack.callback(tally.join)
-    stack.callback(stop.set)
+    stack.callback(board.close)
+    stack.callback(ended.set)
     for server in servers:
         server.start()
         stack.callback(server.stop)
     label = board.transcript.context.manifest.label
     say(f"serving {label}: public port {servers[0].port}, roles' port {servers[1].port}")
+
+
+def _lead(board: Board, store: Store, stop: threading.Event) -> None:
+    """Until `stop`: look once a second whether this server may write, or wait until it may.
+
+    Raises StoreDamaged if the database has lost what it had acknowledged.
+    """
     while not stop.wait(1.0):
-        pass
-    board.close()
+        if board.paused or not _leads(store):
+            board.pause()
+            say("this server does not write now: another one leads, or the database is away")
+            if _lead_again(board, store, stop):
+                say("this server leads again")
+
+
+def _leads(store: Store) -> bool:
+    try:
+        return store.leads()
+    except StoreDamaged:
+        raise
+    except StoreError:
+        return False
+
+
+def _lead_again(board: Board, store: Store, stop: threading.Event) -> bool:
+    while not stop.is_set():
+        try:
+            if store.wait_for_leadership(1.0):
+                board.resume()
+                return True
+        except StoreDamaged:
+            raise
+        except StoreError as error:
+            logging.getLogger(__name__).warning("%s", error)
+            stop.wait(1.0)
+    return False

@@ -20,15 +20,20 @@ from ballotbox.board import Board
 from ballotbox.client import DeviceClient
 from ballotbox.device import DeviceMachine
 from ballotbox.errors import StoreInUse
+from ballotbox.high_water import HighWater
 from ballotbox.journal import Journal
+from ballotbox.publishing import Publisher
 from ballotbox.receipts import Receipt, ReceiptKind
+from ballotbox.sequencer import Timing
 from ballotbox.store import SqliteStore
 from ballotbox.terminal import Terminal
 from crypto.parameters import TOY
 from identity.roles import Role
 from identity.tlskeys import TlsKey
+from record.archive import read_archive
 from record.artifacts import Ballot, parse_artifact
 from record.artifacts import Role as SigningRole
+from record.checkpoint import parse_verifier_key, verify_checkpoint
 from record.election import check_election
 from record.state import Status
 from record.transcript import Transcript
@@ -73,13 +78,19 @@ def serve(
     first = parse_artifact(election, None)
     admission = Admission(first, workers=1)
     store = SqliteStore.open(path, check_election(first).base_hash)
+    log = parse_verifier_key(check_election(first).election.log_key)
     board = Board.open(
         store,
         first,
         server_key=Ed25519PrivateKey.from_private_bytes(server_key),
         log_key=Ed25519PrivateKey.from_private_bytes(log_key),
         admission=admission,
+        timing=Timing(0.02),
+        high_water=HighWater(path.with_name("high-water"), log, path.with_name("record")),
     )
+    publisher = Publisher(board, path.with_name("record"), interval=0.05)
+    board.subscribe(publisher.poke)
+    threading.Thread(target=publisher.run, args=(threading.Event(),), daemon=True).start()
     credentials = roles_server_credentials(certificate, TlsKey.from_pem(tls_key), authority)
     server = Server(f"{HOST}:{port}", credentials, [BOARD_SERVICE, BALLOT_BOX_SERVICE])
     add_public(server.grpc_server, BoardServicer(board))
@@ -204,6 +215,7 @@ def test_every_receipted_ballot_is_there_once_after_kills(tmp_path: Path) -> Non
         threading.Event().wait(random.random() / 10)
         servers.kill()
         assert _eventually(lambda: _gone(servers.worker)), "a worker outlived its server"
+        _check_files(servers)
         servers.start()
     voters.wait_for_some()
     voters.finish()
@@ -225,6 +237,22 @@ def test_every_receipted_ballot_is_there_once_after_kills(tmp_path: Path) -> Non
         assert entry.status is Status.CAST
         place = entry.index if receipt.kind is ReceiptKind.SUBMITTED else entry.decided
         assert place == receipt.index
+
+
+def _check_files(servers: Servers) -> None:
+    """What is published is stored, all of it is there, and the mark is not above the database."""
+    world, record = servers.world, servers.path.with_name("record")
+    store = SqliteStore.open(servers.path, world.context.base_hash)
+    data = list(store.read(0, 10**6))
+    notes = [checkpoint.note for checkpoint in store.checkpoints()]
+    store.close()
+    assert servers.path.with_name("high-water").read_bytes() in notes
+    if (record / "checkpoint").exists():
+        note = (record / "checkpoint").read_bytes()
+        assert note in notes
+        if size := verify_checkpoint(note, world.log_key).size:
+            with read_archive(record) as archive:
+                assert list(archive.artifacts(world.log_key)) == data[:size]
 
 
 def test_a_killed_server_leaves_no_lock_and_a_running_one_does(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import grpc
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from google.rpc.error_details_pb2 import ErrorInfo  # type: ignore[import-untyped]
 from grpc_status import rpc_status  # type: ignore[import-untyped]
 
@@ -20,7 +21,13 @@ from ballotbox.challenges import audit
 from ballotbox.client import AdministrationClient, BallotStatus, BoardClient, DeviceClient
 from ballotbox.device import DeviceMachine
 from ballotbox.journal import Journal
-from ballotbox.receipts import ReceiptKind, parse_receipt, verify_receipt
+from ballotbox.receipts import (
+    ReceiptKind,
+    check_ballot,
+    make_receipt,
+    parse_receipt_message,
+    verify_receipt,
+)
 from ballotbox.store import SqliteStore
 from ballotbox.terminal import Terminal
 from crypto.errors import Malformed, Rejected, SailauError
@@ -29,6 +36,9 @@ from identity.roles import Role
 from record.archive import read_archive
 from record.artifacts import Ballot, Cast, Challenge, DeviceMissing
 from record.artifacts import Role as SigningRole
+from record.checkpoint import parse_checkpoint, sign_checkpoint
+from record.cosignature import cosign, cosigner_key
+from record.policy import Log, Policy, Witness, log_alone
 from record.proofs import verify_ballot
 from record.state import Phase
 from rpc.credentials import role_channel
@@ -147,15 +157,16 @@ def test_a_day_at_the_polls(polls: Polls, tmp_path: Path) -> None:
     terminal.begin()
     receipts = [terminal.submit("centre", "full", CHOICE) for _ in range(3)]
     for code, receipt in receipts:
-        verify_receipt(world.context, receipt)
+        verify_receipt(receipt, log_alone(world.log_key))
+        check_ballot(receipt, board.look_up(world.context, code).artifact.data)
         assert (receipt.kind, receipt.confirmation_code) == (ReceiptKind.SUBMITTED, code)
         assert board.look_up(world.context, code).status is BallotStatus.SUBMITTED
     (cast, _), (challenged, _), (spoiled, _) = receipts
     receipt_of_cast = terminal.cast(cast)
-    assert receipt_of_cast is not None
+    assert terminal.cast(cast) == terminal.receipt(cast) == receipt_of_cast
+    assert terminal.receipt(spoiled).kind is ReceiptKind.SUBMITTED
     assert receipt_of_cast.kind is ReceiptKind.CAST
     receipt_of_challenge, file = terminal.challenge(challenged)
-    assert receipt_of_challenge is not None
     found = board.look_up(world.context, challenged)
     audit(world.context, world.keys, found.ballot, file)
     assert (found.status, found.decision_index) == (
@@ -170,8 +181,7 @@ def test_a_day_at_the_polls(polls: Polls, tmp_path: Path) -> None:
     administration.publish(missing.data)
     status = board.status()
     assert (status.phase, status.submitted, status.unaccounted_devices) == (Phase.OPEN, 3, ())
-    with pytest.raises(NotFound):
-        board.checkpoint(world.log_key)
+    assert board.checkpoint(world.log_key)[1].size == status.size
     close = world.sign(polls.board.transcript.state.counts())
     index = administration.publish(close.data)
     assert administration.publish(close.data) == index
@@ -383,7 +393,8 @@ def test_a_decision_is_made_once(shared: Polls) -> None:
     world, box = shared.world, shared.ballot_box
     code = shared.submit(shared.device_client()).confirmation_code
     cast = world.append(Cast(DEVICE, code))
-    receipt = parse_receipt(box.Cast(ballot_box_pb2.CastRequest(artifact=cast.data)).receipt)
+    request = ballot_box_pb2.CastRequest(artifact=cast.data)
+    receipt = parse_receipt_message(box.Cast(request).receipt)
     size = shared.board.size()
     again = ballot_box_pb2.CastRequest(artifact=cast.data)
     challenge = world.sign(Challenge(DEVICE, code))
@@ -403,9 +414,73 @@ def test_a_client_knows_its_own_decision_when_the_answer_was_lost(shared: Polls)
     first = client.cast(code, cast)
     again = client.cast(code, cast)
     assert again == first
-    assert again.receipt is not None
     with pytest.raises(AlreadyDone):
         client.challenge(code, shared.world.sign(Challenge(DEVICE, code)).data)
+
+
+def test_a_lost_answer_is_asked_for_again(shared: Polls, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server that gives no receipt with its refusal is asked for it."""
+    client = shared.device_client()
+    code = shared.submit(client).confirmation_code
+    cast = shared.world.append(Cast(DEVICE, code)).data
+    first = client.cast(code, cast)
+    monkeypatch.setattr("ballotbox.client.attachment", lambda error, kind: None)
+    assert client.cast(code, cast) == first
+    with pytest.raises(AlreadyDone):
+        client.challenge(code, shared.world.sign(Challenge(DEVICE, code)).data)
+
+
+def test_a_receipt_gets_better(polls: Polls) -> None:
+    """Asked for again, it stands under the checkpoint that most witnesses have signed."""
+    polls.begin()
+    client, store, key = polls.device_client(), polls.store, polls.world.log_key
+    ballot = encrypt(polls.world, FULL).ballot
+    first = client.submit(polls.world.append(ballot).data)
+    code = ballot.confirmation_code
+    assert client.receipt(code) == first
+    polls.submit(client)
+    polls.submit(client)
+    witnesses = [Ed25519PrivateKey.generate() for _ in range(2)]
+    keys = [
+        cosigner_key(f"witness.example/w{n}", k.public_key().public_bytes_raw())
+        for n, k in enumerate(witnesses)
+    ]
+    _, later, last = store.checkpoints(first.index + 1)
+    for head, signers in ((later, (0, 1)), (last, (1,))):
+        text = parse_checkpoint(head.note).text
+        lines = [
+            cosign(text, keys[n], witnesses[n], 1_700_000_000).line().encode() for n in signers
+        ]
+        store.add_cosignatures(head.size, lines)
+    better = client.receipt(code)
+    assert parse_checkpoint(better.proof.checkpoint).checkpoint.size == later.size
+    both = Policy((Log(key),), tuple(Witness(k.name, k) for k in keys), (), keys[0].name)
+    assert verify_receipt(better, both).quorum
+    with pytest.raises(Rejected) as caught:
+        verify_receipt(first, both)
+    assert caught.value.check == "R.quorum"
+    # Sent again it is what it was, whoever has signed since.
+    assert client.submit(polls.world.artifacts[first.index].data) == first
+
+
+def test_receipts_that_there_are_not(shared: Polls) -> None:
+    """No ballot, no such decision, no kind, no code, no device."""
+    client, box = shared.device_client(), shared.ballot_box
+    code = shared.submit(client).confirmation_code
+    for missing, kind in ((bytes(32), None), (code, ReceiptKind.CAST)):
+        with pytest.raises(NotFound):
+            client.receipt(missing, kind)
+    assert client.receipt(code, ReceiptKind.SUBMITTED).kind is ReceiptKind.SUBMITTED
+    for request, field in (
+        (ballot_box_pb2.GetReceiptRequest(confirmation_code=b"short"), "confirmation_code"),
+        (ballot_box_pb2.GetReceiptRequest(confirmation_code=code, kind=9), "kind"),  # type: ignore[arg-type]
+    ):
+        status, info = failure(lambda r=request: box.GetReceipt(r))  # type: ignore[misc]
+        assert (status, info.metadata["field"]) == (CODE.INVALID_ARGUMENT, field)
+    channel = shared.listening.role_channel(Role.ADMINISTRATOR, "administrator")
+    stub = ballot_box_pb2_grpc.BallotBoxServiceStub(channel)
+    request = ballot_box_pb2.GetReceiptRequest(confirmation_code=code)
+    assert failure(lambda: stub.GetReceipt(request))[0] is CODE.PERMISSION_DENIED
 
 
 def test_a_decision_about_a_ballot_that_is_not_there_is_not_found(shared: Polls) -> None:
@@ -580,9 +655,10 @@ def test_a_follower_survives_a_restart(tmp_path: Path) -> None:
     network, port = polls.listening.network, polls.listening.roles.port
     channel = network.role_channel(port, Role.TRUSTEE, "trustee-1")
     with polls.listening:
-        stream = BoardClient(channel, deadline=30).follow(10)
+        last = polls.world.state.size - 1
+        stream = BoardClient(channel, deadline=30).follow(last)
         items = iter(stream)
-        assert next(items)[0] == 10
+        assert next(items)[0] == last
     polls.store.close()
     polls.store = SqliteStore.open(tmp_path / "board.db", polls.world.context.base_hash)
     board = Board.open(
@@ -664,11 +740,23 @@ def test_a_device_does_not_take_a_receipt_for_something_else(
     client = shared.device_client()
     one = shared.world.append(encrypt(shared.world, FULL).ballot).data
     receipt = client.submit(one)
-    two = shared.world.sign(encrypt(shared.world, FULL).ballot).data
-    for false in (receipt, replace(receipt, signature=bytes(64))):
-        forger = Forger(false.to_message())
+    ballot = encrypt(shared.world, FULL).ballot
+    two = shared.world.sign(ballot).data
+    place = receipt.index, receipt.proof.hashes
+    promised = ReceiptKind.SUBMITTED, shared.world.context.base_hash, ballot.confirmation_code, two
+    head = parse_checkpoint(receipt.proof.checkpoint).checkpoint
+    foreign = sign_checkpoint(head, Ed25519PrivateKey.generate())
+    elsewhere = receipt.to_message()
+    elsewhere.index += 1
+    for false, check in (
+        (receipt.to_message(), "R.receipt"),
+        (elsewhere, "R.receipt"),
+        (make_receipt(*promised, *place, receipt.proof.checkpoint).to_message(), "R.inclusion"),
+        (receipt.under(foreign, place[1]).to_message(), "R.checkpoint"),
+    ):
+        forger = Forger(false)
         monkeypatch.setattr(client._stub, "Submit", lambda r, timeout, f=forger: f.Submit(r, None))
         with pytest.raises(SailauError) as caught:
             client.submit(two)
         assert isinstance(caught.value, Rejected)
-        assert caught.value.check == "R.receipt"
+        assert caught.value.check == check

@@ -50,6 +50,16 @@ class BulletinBoardServiceStub:
                 request_serializer=sailau_dot_v1_dot_bulletin__board__pb2.GetCheckpointRequest.SerializeToString,
                 response_deserializer=sailau_dot_v1_dot_bulletin__board__pb2.GetCheckpointResponse.FromString,
                 _registered_method=True)
+        self.GetInclusionProof = channel.unary_unary(
+                '/sailau.v1.BulletinBoardService/GetInclusionProof',
+                request_serializer=sailau_dot_v1_dot_bulletin__board__pb2.GetInclusionProofRequest.SerializeToString,
+                response_deserializer=sailau_dot_v1_dot_bulletin__board__pb2.GetInclusionProofResponse.FromString,
+                _registered_method=True)
+        self.GetConsistencyProof = channel.unary_unary(
+                '/sailau.v1.BulletinBoardService/GetConsistencyProof',
+                request_serializer=sailau_dot_v1_dot_bulletin__board__pb2.GetConsistencyProofRequest.SerializeToString,
+                response_deserializer=sailau_dot_v1_dot_bulletin__board__pb2.GetConsistencyProofResponse.FromString,
+                _registered_method=True)
         self.GetStatus = channel.unary_unary(
                 '/sailau.v1.BulletinBoardService/GetStatus',
                 request_serializer=sailau_dot_v1_dot_bulletin__board__pb2.GetStatusRequest.SerializeToString,
@@ -77,7 +87,21 @@ class BulletinBoardServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetCheckpoint(self, request, context):
-        """The signed checkpoint. NOT_FOUND before the polls have closed.
+        """The newest signed checkpoint, with the cosignatures that are known. There is always one.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetInclusionProof(self, request, context):
+        """That an artifact is in the log. NOT_FOUND if the log is not that long.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetConsistencyProof(self, request, context):
+        """That the log has only grown. NOT_FOUND if it is not that long.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -107,6 +131,16 @@ def add_BulletinBoardServiceServicer_to_server(servicer, server):
                     servicer.GetCheckpoint,
                     request_deserializer=sailau_dot_v1_dot_bulletin__board__pb2.GetCheckpointRequest.FromString,
                     response_serializer=sailau_dot_v1_dot_bulletin__board__pb2.GetCheckpointResponse.SerializeToString,
+            ),
+            'GetInclusionProof': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetInclusionProof,
+                    request_deserializer=sailau_dot_v1_dot_bulletin__board__pb2.GetInclusionProofRequest.FromString,
+                    response_serializer=sailau_dot_v1_dot_bulletin__board__pb2.GetInclusionProofResponse.SerializeToString,
+            ),
+            'GetConsistencyProof': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetConsistencyProof,
+                    request_deserializer=sailau_dot_v1_dot_bulletin__board__pb2.GetConsistencyProofRequest.FromString,
+                    response_serializer=sailau_dot_v1_dot_bulletin__board__pb2.GetConsistencyProofResponse.SerializeToString,
             ),
             'GetStatus': grpc.unary_unary_rpc_method_handler(
                     servicer.GetStatus,
@@ -196,6 +230,60 @@ class BulletinBoardService:
             '/sailau.v1.BulletinBoardService/GetCheckpoint',
             sailau_dot_v1_dot_bulletin__board__pb2.GetCheckpointRequest.SerializeToString,
             sailau_dot_v1_dot_bulletin__board__pb2.GetCheckpointResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetInclusionProof(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/sailau.v1.BulletinBoardService/GetInclusionProof',
+            sailau_dot_v1_dot_bulletin__board__pb2.GetInclusionProofRequest.SerializeToString,
+            sailau_dot_v1_dot_bulletin__board__pb2.GetInclusionProofResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetConsistencyProof(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/sailau.v1.BulletinBoardService/GetConsistencyProof',
+            sailau_dot_v1_dot_bulletin__board__pb2.GetConsistencyProofRequest.SerializeToString,
+            sailau_dot_v1_dot_bulletin__board__pb2.GetConsistencyProofResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -1,0 +1,201 @@
+"""The published directory over plain HTTP: the files of the record and nothing else.
+
+    server = WebServer(directory, "127.0.0.1:8080")
+    server.start()
+    ...
+    server.stop()
+
+For mirrors, monitors and browsers. A web server in front speaks TLS; any other web
+server on the directory does as well (docs/operations.md).
+"""
+
+from __future__ import annotations
+
+import gzip
+import os
+import re
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
+from starlette.requests import Request
+from starlette.responses import FileResponse, PlainTextResponse, Response, StreamingResponse
+from starlette.routing import Route
+
+from ballotbox.errors import StoreFailed
+from crypto.errors import Malformed
+
+_INDEX = r"(?:x[0-9]{3}/)*[0-9]{3}"
+_WIDTH = r"\.p/(?:[1-9][0-9]?|1[0-9]{2}|2[0-4][0-9]|25[0-5])"
+# What a record has (docs/record.md, "The log"): no other path leads to a file.
+_FILES = re.compile(
+    rf"checkpoint|tile/(?:entries|[0-9]{{1,2}})/{_INDEX}(?:{_WIDTH})?|artifacts/{_INDEX}"
+)
+_ENTRIES, _ARTIFACTS, _CHECKPOINT = "tile/entries/", "artifacts/", "checkpoint"
+_FOR_EVER = "public, max-age=31536000, immutable"
+_SHORT = "public, max-age=1, must-revalidate"
+_MAX_PATH = 200
+_CHUNK = 1 << 16
+_CONNECTIONS = 512
+_KEEP_ALIVE = 30
+_START_SECONDS = 10.0
+
+
+def web_app(directory: Path) -> Starlette:
+    """The application for a directory, which need not be there yet."""
+
+    def file(request: Request) -> Response:
+        path = request.path_params["path"]
+        if len(path) > _MAX_PATH or not _FILES.fullmatch(path):
+            return _not_found()
+        return _answer(request, directory / path, path)
+
+    # Whoever checks a record in a browser reads it from another origin than ours.
+    cors = Middleware(
+        CORSMiddleware,
+        allow_origins=["*"],
+        allow_methods=["GET", "HEAD"],
+        allow_headers=["Range", "If-None-Match"],
+        expose_headers=["ETag", "Content-Range", "Accept-Ranges", "Content-Encoding"],
+        max_age=86_400,
+    )
+    return Starlette(
+        routes=[Route("/{path:path}", file, methods=["GET", "HEAD"])], middleware=[cors]
+    )
+
+
+def _answer(request: Request, place: Path, path: str) -> Response:
+    data = b""
+    try:
+        if place.is_symlink():
+            return _not_found()
+        # The checkpoint is replaced at any moment: its length and its bytes from one file.
+        with place.open("rb") as opened:
+            found = os.fstat(opened.fileno())
+            if path == _CHECKPOINT:
+                data = opened.read()
+    except OSError:
+        return _not_found()
+    etag = f'"{found.st_mtime_ns:x}-{found.st_size:x}-{found.st_ino:x}"'
+    headers = {
+        "ETag": etag,
+        "Cache-Control": _cache_control(path),
+        "X-Content-Type-Options": "nosniff",
+    }
+    squeezed = path.startswith(_ENTRIES) and _takes_gzip(request)
+    if path.startswith(_ENTRIES):
+        headers["Vary"] = "Accept-Encoding"
+    if squeezed:
+        headers["ETag"] = etag = f'{etag[:-1]}-gzip"'
+    if etag in _tags(request.headers.get("if-none-match", "")):
+        return Response(status_code=304, headers=headers)
+    kind = _content_type(path)
+    if path == _CHECKPOINT:
+        return Response(data, 200, headers, kind)
+    if squeezed:
+        headers["Content-Encoding"] = "gzip"
+        return Response(gzip.compress(place.read_bytes(), 6, mtime=0), 200, headers, kind)
+    if path.startswith(_ARTIFACTS) and "range" not in request.headers:
+        # It may grow while it is sent: no more than the length that was promised.
+        headers |= {"Content-Length": str(found.st_size), "Accept-Ranges": "bytes"}
+        return StreamingResponse(_first_bytes(place, found.st_size), 200, headers, kind)
+    return FileResponse(place, 200, headers, kind, stat_result=found)
+
+
+def _first_bytes(place: Path, left: int) -> Iterator[bytes]:
+    with place.open("rb") as file:
+        while left and (part := file.read(min(left, _CHUNK))):
+            left -= len(part)
+            yield part
+
+
+def _takes_gzip(request: Request) -> bool:
+    """Not for ranges: a range of compressed bytes would not be the one that is wanted."""
+    words = request.headers.get("accept-encoding", "").split(",")
+    wanted = {word.partition(";")[0].strip().lower() for word in words if "q=0" not in word}
+    return "gzip" in wanted and "range" not in request.headers
+
+
+def _tags(header: str) -> set[str]:
+    return {tag.strip().removeprefix("W/") for tag in header.split(",")}
+
+
+def _cache_control(path: str) -> str:
+    """Tiles and bundles never change, partial ones neither; the two others grow."""
+    growing = path == _CHECKPOINT or path.startswith(_ARTIFACTS)
+    return _SHORT if growing else _FOR_EVER
+
+
+def _content_type(path: str) -> str:
+    return "text/plain; charset=utf-8" if path == _CHECKPOINT else "application/octet-stream"
+
+
+def _not_found() -> Response:
+    # What is not there yet may be there in a second.
+    return PlainTextResponse("no such file in this record\n", 404, {"Cache-Control": "no-store"})
+
+
+class WebServer:
+    """Serves a directory in a thread of its own."""
+
+    def __init__(self, directory: Path, listen: str) -> None:
+        """Take the address HOST:PORT; port 0 leaves it to the system.
+
+        Raises Malformed for something else, StoreFailed if it cannot be listened on.
+        """
+        self._socket = _listener(listen)
+        config = uvicorn.Config(
+            web_app(directory),
+            log_config=None,
+            access_log=False,
+            lifespan="off",
+            server_header=False,
+            proxy_headers=False,
+            timeout_keep_alive=_KEEP_ALIVE,
+            timeout_graceful_shutdown=2,
+            limit_concurrency=_CONNECTIONS,
+        )
+        self._server = uvicorn.Server(config)
+        self._thread = threading.Thread(
+            target=self._server.run, kwargs={"sockets": [self._socket]}, name="http", daemon=True
+        )
+
+    @property
+    def url(self) -> str:
+        """Where it listens."""
+        host, port = self._socket.getsockname()[:2]
+        return f"http://{f'[{host}]' if ':' in host else host}:{port}"
+
+    def start(self) -> None:
+        """Begin to answer. Raises StoreFailed if it does not."""
+        self._thread.start()
+        deadline = time.monotonic() + _START_SECONDS
+        while not self._server.started:
+            if not self._thread.is_alive() or time.monotonic() > deadline:
+                raise StoreFailed(f"the HTTP server on {self.url} does not start")
+            time.sleep(0.01)
+
+    def stop(self) -> None:
+        """Let answers under way end, for two seconds, and leave the address."""
+        self._server.should_exit = True
+        if self._thread.is_alive():
+            self._thread.join(10)
+        self._socket.close()
+
+
+def _listener(listen: str) -> socket.socket:
+    host, _, port = listen.rpartition(":")
+    if not host or not (port.isascii() and port.isdigit()) or int(port) > 65535:
+        raise Malformed("HTTP address", f"is {listen!r} and not HOST:PORT")
+    host = host.strip("[]")
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, int(port)), family=family, backlog=128)
+    except OSError as error:
+        raise StoreFailed(f"cannot listen on {listen} for HTTP: {error.strerror}") from None

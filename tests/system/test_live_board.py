@@ -1,0 +1,303 @@
+"""The live board as programs: published files, HTTP, witnesses, mirrors, kills, a second server."""
+
+from __future__ import annotations
+
+import json
+import random
+import shutil
+import sqlite3
+import time
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+import urllib3
+
+from ballotbox.store import SqliteStore
+from cli.common import UNUSABLE
+from crypto.errors import Malformed
+from record.artifacts import parse_artifact
+from record.checkpoint import VerifierKey, parse_verifier_key, verify_checkpoint
+from record.cosignature import parse_cosigner_key
+from record.election import check_election
+from record.entry import entry_for
+from record.merkle import leaf_hash, verify_consistency, verify_inclusion
+from record.policy import Log, Policy, Witness
+from rpc.errors import NotFound
+from tests.system.programs import HOST, Place, Program, free_ports, refused, wait_until
+
+pytestmark = pytest.mark.system
+
+
+class LivePlace:
+    """An election whose server publishes its record."""
+
+    def __init__(self, place: Place) -> None:
+        self.place = place
+        self.home = place.root / "election/server"
+        self.directory = self.home / "published"
+        self.http = f"{HOST}:{free_ports()[0]}"
+
+    @property
+    def key(self) -> VerifierKey:
+        """The log's key."""
+        artifact = parse_artifact((self.home / "election.artifact").read_bytes(), None)
+        return parse_verifier_key(check_election(artifact).election.log_key)
+
+    def configure(self, **settings: str) -> None:
+        """More settings in server.json."""
+        file = self.home / "server.json"
+        file.write_text(json.dumps({**json.loads(file.read_text()), **settings}))
+
+    def start(self, *options: str | Path) -> Program:
+        """The server, whether or not it comes to serve."""
+        arguments = ("--bind", HOST, "--workers", "1", "--http", self.http)
+        return self.place.start(
+            "serve", "--home", self.home, *self.place.key("server"), *arguments, *options
+        )
+
+    def serve(self, *options: str | Path) -> Program:
+        """The server, serving."""
+        server = self.start(*options)
+        server.until(lambda: any("serving" in line for line in server.lines()))
+        return server
+
+    def note(self) -> bytes:
+        """The published checkpoint, over HTTP."""
+        answer = urllib3.request("GET", f"http://{self.http}/checkpoint", retries=False, timeout=5)
+        assert answer.status == 200
+        return answer.data
+
+    def published(self) -> int:
+        """Its size; 0 if there is none."""
+        try:
+            return verify_checkpoint(self.note(), self.key).size
+        except (urllib3.exceptions.HTTPError, AssertionError):
+            return 0
+
+    def commit(self) -> None:
+        """The trustees commit to keys, and so the log grows; they are ended then."""
+        trustees = [self.place.trustee(i) for i in (1, 2, 3)]
+        size = self.place.status().size
+        self.place.wait(lambda status: status.size >= size + 3)
+        for trustee in trustees:
+            trustee.kill()
+        # What they had sent is in by then.
+        wait_until(lambda: self.published() == self.place.status().size)
+
+
+@pytest.fixture
+def live(tmp_path: Path) -> LivePlace:
+    place = Place.make(tmp_path / "place")
+    return LivePlace(place)
+
+
+class Cosigner:
+    """A `sailau board witness` for the election's log."""
+
+    def __init__(self, live: LivePlace, name: str) -> None:
+        self.live, self.name = live, name
+        self.home = live.place.root / name
+        made = live.place.run(
+            *("board", "witness", "init", "--home", self.home, "--name", f"witness.example/{name}"),
+            *("--log", str(live.key), *live.place.key(name)),
+        )
+        self.key = parse_cosigner_key(made.out.strip())
+        self.listen = f"{HOST}:{free_ports()[0]}"
+        self.program = self.run()
+
+    def run(self) -> Program:
+        program = self.live.place.start(
+            *("board", "witness", "run", "--home", self.home, "--listen", self.listen),
+            *self.live.place.key(self.name),
+        )
+        program.until(lambda: len(program.lines()) >= 2)
+        return program
+
+    @property
+    def line(self) -> str:
+        return f"witness {self.name} {self.key} http://{self.listen}/\n"
+
+
+def policy_file(live: LivePlace, *lines: str) -> None:
+    (live.home / "policy").write_text("".join([f"log {live.key}\n", *lines, "quorum none\n"]))
+    live.configure(policy="policy")
+
+
+def test_published_cosigned_mirrored_and_taken_up_again(live: LivePlace) -> None:
+    """With two witnesses, one of which dies, and a mirror by our own observers' program."""
+    with live.place.running():
+        north, south = Cosigner(live, "north"), Cosigner(live, "south")
+        dead = f"witness dead {_stranger()} http://{HOST}:9/\n"
+        policy_file(live, north.line, south.line, dead)
+        server = live.serve()
+        known = (Witness("north", north.key), Witness("south", south.key))
+        policy = Policy((Log(live.key),), known)
+
+        def signed() -> set[str]:
+            return set(policy.judge(live.note()).cosignatures)
+
+        wait_until(lambda: live.published() == 1 and signed() == {"north", "south"})
+        south.program.kill()
+        live.commit()
+        wait_until(lambda: live.published() == live.place.status().size)
+        wait_until(lambda: signed() == {"north"})
+        notices = live.place.status().notices
+        assert any("dead" in notice for notice in notices)
+        assert not any("north" in notice for notice in notices)
+        copy = live.place.root / "copy"
+        live.place.run("board", "mirror", f"http://{live.http}", copy, "--log-key", str(live.key))
+        assert (copy / "checkpoint").read_bytes().startswith(live.note().split(b"\n\n")[0])
+        with live.place.board() as board:
+            note, checkpoint = board.cosigned_checkpoint(live.key)
+            assert policy.judge(note).cosignatures.keys() >= {"north"}
+            assert board.checkpoint(live.key)[1] == checkpoint
+            root, size = checkpoint.root, checkpoint.size
+            first, *_, last = [leaf_hash(entry_for(data)) for data in board.read(0, size)]
+            verify_inclusion(last, size - 1, size, board.inclusion_proof(size - 1, size), root)
+            verify_consistency(1, first, size, root, board.consistency_proof(1, size))
+            for wrong in (board.inclusion_proof, board.consistency_proof):
+                with pytest.raises(NotFound):
+                    wrong(0, size + 1)
+                with pytest.raises(Malformed):
+                    wrong(size + 1, size)
+        south.program = south.run()
+        wait_until(lambda: signed() == {"north", "south"})
+        assert server.stop().code == 0
+        # What was deleted is made again at the next start.
+        kept = {p: p.read_bytes() for p in live.directory.rglob("*") if p.is_file()}
+        shutil.rmtree(live.directory / "tile")
+        live.serve()
+        wait_until(lambda: live.published() == checkpoint.size)
+        newest = {p for p in kept if ".p" not in str(p) or p.name == str(checkpoint.size)}
+        assert all(p.read_bytes() == kept[p] for p in newest if p.name != "checkpoint")
+
+
+def _stranger() -> str:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+    from record.cosignature import cosigner_key
+
+    public = Ed25519PrivateKey.generate().public_key().public_bytes_raw()
+    return str(cosigner_key("witness.example/dead", public))
+
+
+def test_a_restored_backup_refuses_and_is_filled_up(live: LivePlace) -> None:
+    """By the mark, by the directory, by a witness; with the published record it goes on."""
+    with live.place.running():
+        north = Cosigner(live, "north")
+        policy_file(live, north.line)
+        server = live.serve()
+        database, backup = live.home / "board.sqlite", live.place.root / "backup"
+        with closing(sqlite3.connect(database)) as here, closing(sqlite3.connect(backup)) as there:
+            here.backup(there)
+        live.commit()
+        size = live.place.status().size
+        wait_until(lambda: live.published() == size)
+        wait_until(lambda: len(live.note().splitlines()) == 6)
+        assert server.stop().code == 0
+        for file in live.home.glob("board.sqlite-*"):
+            file.unlink()
+        shutil.copy(backup, database)
+        database.chmod(0o600)
+        kept = live.place.root / "kept"
+        refused(live.start().wait(), UNUSABLE, "older copy", "Nothing is signed", "--recover")
+        (live.home / "high-water").unlink()
+        refused(live.start().wait(), UNUSABLE, "published checkpoint", "older copy")
+        live.directory.rename(kept)
+        refused(live.start().wait(), UNUSABLE, "witness north", "older copy")
+        server = live.serve("--recover", kept)
+        assert f"{size - 1} artifacts" in server.lines()[0]
+        assert live.place.status().size == size
+        wait_until(lambda: live.published() == size)
+        assert server.stop().code == 0
+
+
+def test_kills_leave_files_and_database_that_agree(live: LivePlace) -> None:
+    """SIGKILL at any moment while trustees drive the ceremony, and the mirror is content."""
+    dice = random.Random(4)
+    with live.place.running():
+        server = live.serve()
+        trustees = [live.place.trustee(i) for i in (1, 2, 3)]
+        for _ in range(4):
+            time.sleep(dice.uniform(0.2, 1.5))
+            server.kill()
+            _agree(live)
+            server = live.serve()
+        live.place.wait(lambda status: status.size >= 13)
+        wait_until(lambda: live.published() == live.place.status().size)
+        copy = live.place.root / "copy"
+        live.place.run("board", "mirror", f"http://{live.http}", copy, "--log-key", str(live.key))
+        for trustee in trustees:
+            trustee.kill()
+
+
+def _agree(live: LivePlace) -> None:
+    """Everything published is in the database, and the mark is not above it."""
+    artifact = parse_artifact((live.home / "election.artifact").read_bytes(), None)
+    store = SqliteStore.open(live.home / "board.sqlite", check_election(artifact).base_hash)
+    with closing(store):
+        sizes = {checkpoint.size: checkpoint for checkpoint in store.checkpoints()}
+        for place in (live.directory / "checkpoint", live.home / "high-water"):
+            if place.exists():
+                head = verify_checkpoint(place.read_bytes(), live.key)
+                assert sizes[head.size].root == head.root
+                assert head.size <= store.size()
+
+
+def test_settings_that_are_none(live: LivePlace) -> None:
+    """Each refusal names the file and what is wrong."""
+    with live.place.running():
+        file = live.home / "server.json"
+        good = file.read_text()
+        (live.home / "policy").write_text("quorum none")
+        (live.home / "dsn").write_text("postgresql://board:secret-word@db/election")
+        for settings, words in (
+            ({"polcy": "policy"}, "polcy"),
+            ({"publish": 7}, "publish"),
+            ({"policy": "policy"}, "newline"),
+            ({"policy": "nowhere"}, "No such file"),
+            ({"database": "postgresql://b:secret-word@db/x"}, "service=NAME"),
+            ({"database": "service=a", "database_file": "dsn"}, "both"),
+            ({"http": "8080"}, "HOST:PORT"),
+        ):
+            file.write_text(json.dumps({**json.loads(good), **settings}))
+            arguments = ("--bind", HOST, "--workers", "1", *live.place.key("server"))
+            result = live.place.start("serve", "--home", live.home, *arguments).wait()
+            assert "secret-word" not in refused(result, UNUSABLE, words)
+
+
+def test_a_second_server_takes_over(live: LivePlace, postgres_dsn: str) -> None:
+    """One PostgreSQL database, two homes with the same keys: SIGKILL, and the other goes on."""
+    place = live.place
+    with place.running():
+        dsn = live.home / "dsn"
+        dsn.touch(0o600)
+        dsn.write_text(postgres_dsn)
+        live.configure(database_file="dsn")
+        assert "nothing in" in live.start().wait().err
+        second = LivePlace(place)
+        second.home = place.root / "election/second"
+        second.directory = second.home / "published"
+        shutil.copytree(live.home, second.home, ignore=shutil.ignore_patterns("*.lock"))
+        first = live.serve("--new-database")
+        live.commit()
+        size = place.status().size
+        waiting = second.start()
+        waiting.until(lambda: bool(waiting.lines()))
+        assert "waiting" in waiting.lines()[0]
+        wait_until(lambda: live.published() == size)
+        first.kill()
+        begin = time.monotonic()
+        waiting.until(lambda: any("serving" in line for line in waiting.lines()))
+        assert time.monotonic() - begin < 30
+        assert place.status().size == size
+        second.commit()
+        # The first one comes back, with its own published directory, and waits in its turn.
+        back = live.start()
+        back.until(lambda: bool(back.lines()))
+        assert "waiting" in back.lines()[0]
+        assert waiting.stop().code == 0
+        back.until(lambda: any("serving" in line for line in back.lines()))
+        wait_until(lambda: live.published() == place.status().size)
+        assert back.stop().code == 0
