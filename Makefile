@@ -20,6 +20,8 @@ BALLOTS ?=
 SEED ?=
 # How long `make fuzz` runs.
 FUZZ_SECONDS ?= 60
+# Elections that `make kill-ceremony` holds.
+ROUNDS ?= 10
 # Processes that run the tests, and further arguments for pytest.
 JOBS ?= 2
 ARGS ?=
@@ -88,6 +90,14 @@ buf: $(TEST)/.installed ## Lint the .proto files and check their format (buf)
 .PHONY: pytest
 pytest: $(TEST)/.installed ## Run the tests (JOBS=N ARGS=...)
 	$(TEST)/bin/pytest -n $(JOBS) $(ARGS)
+
+.PHONY: test-slow
+test-slow: $(TEST)/.installed ## Run the tests that `make test` leaves out because they take long
+	$(TEST)/bin/pytest -n $(JOBS) -m slow $(ARGS)
+
+.PHONY: kill-ceremony
+kill-ceremony: $(TEST)/.installed ## Hold elections whose programs are killed at random (ROUNDS=N SEED=S)
+	@$(TEST)/bin/python -m tests.killing --rounds $(ROUNDS) $(if $(SEED),--seed "$(SEED)")
 
 .PHONY: fuzz
 fuzz: $(TEST)/.installed ## Mutate records at random and watch the verifier (FUZZ_SECONDS=N SEED=S)

@@ -69,6 +69,16 @@ def backup_of(secrets: Mapping[str, bytes], invitation: bytes) -> Backup:
     return Backup({_FORMAT: _FORMAT_1, _INVITATION: invitation, SEEN: b"", **keys, **values})
 
 
+def check_place(path: Path, home: Path) -> None:
+    """Raise Malformed for a place where a backup would not be one."""
+    if path.is_dir():
+        raise Malformed(str(path), "is a directory", "give a file name in it as well")
+    if path.resolve().is_relative_to(home.resolve()):
+        raise Malformed(
+            str(path), "is inside the trustee's own directory", "what is lost with it is no backup"
+        )
+
+
 def write_backup(path: Path, backup: Backup, passphrase: bytes) -> Backup:
     """Write a backup durably, read it back from the medium, and return what was read.
 

@@ -13,10 +13,14 @@ import click
 from rich.console import Console
 
 from crypto.errors import Malformed, Rejected, SailauError
+from identity.errors import PassphraseError
 from identity.passphrase import ask_passphrase, read_passphrase
 
-REFUSED, UNUSABLE, UNREACHABLE, ABORTED, INTERRUPTED = 1, 2, 3, 4, 130
-"""Exit codes beside 0; `ABORTED`: the key ceremony has come to nothing."""
+REFUSED, UNUSABLE, UNREACHABLE, ABORTED, DECLINED, INTERRUPTED = 1, 2, 3, 4, 5, 130
+"""Exit codes beside 0; `ABORTED`: the key ceremony has come to nothing; `DECLINED`: a person
+did not agree to its keys."""
+SHORTEST = 12
+"""Characters of a new passphrase at the least."""
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -31,7 +35,7 @@ def reporting_errors() -> Iterator[None]:
         yield
     except SailauError as error:
         # SQLite, for one, says what is wrong in several lines.
-        fail(" ".join(str(error).split()), _exit_code(error))
+        fail(" ".join(str(error).split()), exit_code(error))
     except click.ClickException as error:
         error.show()
         raise SystemExit(error.exit_code) from None
@@ -49,7 +53,8 @@ def fail(message: str, code: int) -> NoReturn:
     raise SystemExit(code)
 
 
-def _exit_code(error: SailauError) -> int:
+def exit_code(error: SailauError) -> int:
+    """How a command ends that ends with this error."""
     if isinstance(error, Malformed):
         return UNUSABLE
     if isinstance(error, Rejected):
@@ -83,10 +88,17 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON f
 
 
 def passphrase(file: Path | None, purpose: str, *, new: bool = False) -> bytes:
-    """The passphrase of a key store, from `file` or from the terminal."""
-    if file is not None:
-        return read_passphrase(file)
-    return ask_passphrase(purpose, confirm=new)
+    """The passphrase of a key store, from `file` or from the terminal.
+
+    A `new` one is asked for twice. Raises PassphraseError, for a new one also if it is short.
+    """
+    chosen = read_passphrase(file) if file is not None else ask_passphrase(purpose, confirm=new)
+    if new and len(chosen.decode()) < SHORTEST:
+        raise PassphraseError(
+            f"the new passphrase for {purpose} has less than {SHORTEST} characters: whoever "
+            "finds the file would guess it. Take six words or more"
+        )
+    return chosen
 
 
 def print_json(value: Any) -> None:
@@ -99,6 +111,13 @@ def print_json(value: Any) -> None:
 def say(text: str) -> None:
     """A line for people on standard output."""
     console.print(_plain(text), markup=False, soft_wrap=True)
+
+
+def aloud(data: bytes, indent: int = 2) -> str:
+    """A key or hash as it is read aloud: two lines of six groups, each indented."""
+    from identity.rolekeys import spoken_rows
+
+    return "\n".join(" " * indent + row for row in spoken_rows(data))
 
 
 def note(text: str) -> None:

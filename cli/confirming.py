@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import signal
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import FrameType
 
 import click
 from rich.panel import Panel
 from rich.text import Text
 
-from cli.backups import backup_of, write_backup
-from cli.common import UNUSABLE, console, errors, fail, say
+from cli.backups import backup_of, check_place, write_backup
+from cli.common import INTERRUPTED, UNUSABLE, aloud, console, errors, fail, say
 from cli.homes import INVITATION, Home
 from crypto.errors import SailauError
 from trustees.messages import Confirmation
@@ -55,6 +58,7 @@ class Confirming:
         while True:
             file = self.file or self._ask()
             try:
+                check_place(file, self.home.path)
                 read = write_backup(file, made, passphrase)
             except (SailauError, OSError) as error:
                 if self.file is not None:
@@ -68,28 +72,61 @@ class Confirming:
         """Where to, from the terminal."""
         if self.yes or not sys.stdin.isatty():
             fail(NO_PLACE, UNUSABLE)
+        name = f"trustee-{self.home.invitation().index}.backup"
         say(
             "Your share of the key now needs a backup: one encrypted file, best on a memory stick "
-            "that you keep apart from this machine. Its passphrase is your key store's."
+            "that you keep apart from this machine. Its passphrase is your key store's, unless "
+            "you have given another. Type the stick's directory, or a file on it. What is "
+            f"proposed, {name}, is on this machine and does not help when the machine is lost."
         )
-        suggestion = f"trustee-{self.home.invitation().index}.backup"
-        answer = click.prompt("Write it to which file", default=suggestion)
-        return Path(answer).expanduser()
+        with interruptible():
+            answer = Path(_prompt("Write it to which file", name).strip()).expanduser()
+        return answer / name if answer.is_dir() else answer
 
 
 def _show(confirmation: Confirmation) -> None:
     name = confirmation.election.in_language("en")
     body = (
         f"{name}\n{confirmation.trustees} trustees, any {confirmation.quorum} can decrypt\n\n"
-        f"The manifest:\n  {confirmation.spoken_base_hash}\n\n"
-        f"The keys (H_G):\n  {confirmation.spoken_key_ceremony_hash}\n\n"
+        f"Manifest and numbers (H_B):\n{aloud(confirmation.base_hash)}\n\n"
+        f"Keys (H_G):\n{aloud(confirmation.key_ceremony_hash)}\n\n"
         "Every trustee must see the same digits. Read them to each other."
     )
     console.print(Panel(Text(body), title="Before you confirm", expand=False))
 
 
 def _agrees() -> bool:
+    with interruptible():
+        try:
+            return click.confirm("Have you compared them, and do they agree?", default=False)
+        except click.Abort:
+            fail(_NOBODY, UNUSABLE)
+
+
+def _prompt(question: str, default: str) -> str:
     try:
-        return click.confirm("Have you compared them, and do they agree?", default=False)
+        answer: str = click.prompt(question, default=default)
     except click.Abort:
-        fail(_NOBODY, UNUSABLE)
+        fail(NO_PLACE, UNUSABLE)
+    return answer
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """While a question is asked a signal ends the program at once.
+
+    Elsewhere it ends in good order; here the next line would be taken for the answer.
+    """
+    kept = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        for number in kept:
+            signal.signal(number, _end)
+        yield
+    finally:
+        for number, handler in kept.items():
+            signal.signal(number, handler)
+
+
+def _end(_: int, __: FrameType | None) -> None:
+    console.print()
+    fail("interrupted; nothing was confirmed. Start it again and it asks once more", INTERRUPTED)

@@ -67,11 +67,12 @@ def _tell_if_slow(channel: grpc.Channel, address: str) -> None:
 
 @contextmanager
 def invited_board(
-    path: Path, server: str | None = None
+    path: Path, server: str | None = None, *, patience: float | None = None
 ) -> Iterator[tuple[Invitation, BoardClient]]:
     """The invitation of a home and its server's public listener.
 
-    No key is opened for it, so it works beside a program that has the key store open.
+    No key is opened for it, so it works beside a program that has the key store open. A
+    call is given up after `patience` seconds, by default after the board's own deadline.
     """
     invitation = read_invitation(path)
     channel = public_channel(
@@ -81,7 +82,10 @@ def invited_board(
     )
     try:
         _tell_if_slow(channel, server or invitation.public_address)
-        yield invitation, BoardClient(channel)
+        board = (
+            BoardClient(channel) if patience is None else BoardClient(channel, deadline=patience)
+        )
+        yield invitation, board
     finally:
         channel.close()
 

@@ -48,6 +48,7 @@ class Count:
         self._size, self._grown = 0, time.monotonic()
         self._transcript: Transcript | None = None
         self._said: tuple[str, ...] = ()
+        self._warned: frozenset[int] = frozenset()
 
     def run(self) -> None:
         """Return when the election is counted; raises Rejected or Unavailable."""
@@ -60,7 +61,7 @@ class Count:
             self._tell(status)
             self._check_enough(status)
             if time.monotonic() > self._deadline:
-                raise Unavailable("the trustees have not finished in time", "run it again")
+                raise self._too_late(status)
             if status.phase is Phase.TALLIED and self._due(status):
                 self._start(status)
             time.sleep(0.5)
@@ -82,7 +83,9 @@ class Count:
         if set(status.session_trustees) <= set(status.trustees_present):
             self._absent_since = None
             return False
-        self._absent_since = self._absent_since or time.monotonic()
+        if self._absent_since is None:
+            self._absent_since = time.monotonic()
+            self._tell_absent(status)
         return self._enough(status) and time.monotonic() - self._absent_since > _STALLED
 
     def _held_up(self, status: ElectionStatus) -> bool:
@@ -92,6 +95,7 @@ class Count:
         from a backup has no part in a session that the lost machine had begun.
         """
         slow = self._progress.stalled(status)
+        self._warn(status)
         if not slow or not self._enough(status):
             return False
         if self._enough(status, without=slow | self._left_out):
@@ -161,7 +165,7 @@ class Count:
         return ()
 
     def _start(self, status: ElectionStatus) -> None:
-        self._absent_since = None
+        self._absent_since, self._warned = None, frozenset()
         self._grown = time.monotonic()
         try:
             session, trustees = self._admin.client.start_decryption(self._chosen(status))
@@ -195,6 +199,45 @@ class Count:
                 where="decryption",
                 advice="nothing is damaged: the record stays as it is, and shows why",
             )
+
+    def _too_late(self, status: ElectionStatus) -> Unavailable:
+        """Whom to call, when time is up."""
+        quorum = self._admin.context.quorum
+        there = self._available(status)
+        wanted = set(self._trustees or range(1, self._admin.context.trustees + 1))
+        away = wanted - there - set(status.trustees_excluded)
+        if status.session == 0 and away:
+            return Unavailable(
+                f"{len(there)} trustees came in time, and decrypting needs {quorum}",
+                f"Call {self._names(away)}: they start `sailau trustee run`; then run this again",
+            )
+        late = set(status.session_trustees) - set(status.trustees_done)
+        call = f"Call {self._names(late)}; then run" if late else "Run"
+        return Unavailable("the trustees have not finished in time", f"{call} this again")
+
+    def _warn(self, status: ElectionStatus) -> None:
+        """Say once, at half time, without whom the others will begin again, and when."""
+        soon = frozenset(self._progress.stalled(status, 0.5))
+        if not soon or soon == self._warned:
+            return
+        self._warned = soon
+        left = self._progress.patience() / 2
+        note(
+            f"The others wait for {self._names(soon)}, who is connected and sends nothing. In "
+            f"{left:.0f} seconds they begin again, without it if they are enough."
+        )
+
+    def _tell_absent(self, status: ElectionStatus) -> None:
+        """What will happen to a session that has lost a trustee, and when."""
+        absent = set(status.session_trustees) - set(status.trustees_present)
+        who = f"{self._names(absent)} is not connected any more"
+        if self._enough(status):
+            note(
+                f"{who}. Unless it comes back, the others begin again without it in "
+                f"{_STALLED:.0f} seconds."
+            )
+        else:
+            note(f"{who}. The others are too few to go on without it; ask for its return.")
 
     def _tell(self, status: ElectionStatus) -> None:
         if status.notices != self._said:

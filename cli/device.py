@@ -19,7 +19,7 @@ from ballotbox.device import DeviceMachine
 from ballotbox.journal import Journal, Kind, journal_key
 from ballotbox.receipts import EXTENSION, Receipt, display_code
 from ballotbox.terminal import Terminal
-from cli.common import home_option, note, passphrase, passphrase_option, say, write_new
+from cli.common import aloud, home_option, note, passphrase, passphrase_option, say, write_new
 from cli.connect import check_invited, first_artifact, role_connection, server_option
 from cli.homes import Home, compare, create_home, join, open_home
 from cli.orders import ABANDON, CAST, RECEIPT, Decision, parse_order
@@ -48,7 +48,7 @@ def init(home: Path, name: str, passphrase_file: Path | None) -> None:
         home, Role.DEVICE, name, passphrase(passphrase_file, f"device {name}", new=True)
     )
     say(f"Give {home / 'enrolment.json'} to the administrator. Fingerprint to compare:")
-    say(key.fingerprint())
+    say(aloud(key.public_bytes))
 
 
 @device.command("join")

@@ -129,13 +129,20 @@ def last_drill(state: State) -> str:
 
 
 def check_drill(state: State, enough: int) -> None:
-    """Raise Rejected unless so many trustees, accused ones not counted, answered it."""
+    """Raise Rejected unless so many trustees, accused ones not counted, answered it.
+
+    It names those who did not.
+    """
     answered = state.drill.answered() if state.drill is not None else ()
     counted = [i for i in answered if i not in state.accused]
     if len(counted) < enough:
+        context = state.context
+        missing = [i for i in state.eligible() if i not in counted]
+        names = "; ".join(f"trustee {i}, {context.trustee_key(i).name}" for i in missing)
+        chosen = " ".join(f"--trustee {i}" for i in state.eligible())
         raise Rejected(
             "R.session",
-            f"{len(counted)} trustees answered the last drill; {enough} have to",
+            f"{len(counted)} trustees answered the last drill; {enough} have to; missing: {names}",
             where="drill",
-            advice="hold one with `sailau election drill`",
+            advice=f"hold one that waits for them: `sailau election drill {chosen}`",
         )

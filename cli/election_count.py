@@ -13,12 +13,15 @@ from cli.common import json_option, passphrase_option, print_json, say
 from cli.connect import server_option
 from cli.counting import Count
 from cli.results import results_json, show_results
-from crypto.errors import Rejected
+from crypto.errors import Malformed, Rejected
 from record.aggregate import totals
 from record.archive import pack_zip
 from record.checkpoint import parse_verifier_key
 from record.state import Phase, State
 from rpc.errors import Unavailable
+
+_RECORD = ("checkpoint", "tile", "artifacts")
+"""What a record's directory holds, one at least even if it was not written to its end."""
 
 
 @click.command()
@@ -47,7 +50,8 @@ def tally(
 
     Waits until enough trustees are connected. If one of them disappears on the way, makes
     no progress, or is proved to cheat, the others begin again without it, as long as they
-    are enough.
+    are enough. Exit code 3: not counted within --wait seconds, because too few trustees came
+    or the server was away. Nothing is lost; run it again.
     """
     with administrator(home, passphrase_file, server) as admin:
         Count(admin, trustees, time.monotonic() + wait, patience).run()
@@ -65,6 +69,7 @@ def tally(
 )
 @click.option("--zip", "zip_file", type=click.Path(dir_okay=False, path_type=Path),
               help="Also pack it into this .zip.")  # fmt: skip
+@click.option("--as-it-is", is_flag=True, help="The record of an election that cannot be counted.")
 @passphrase_option
 @json_option
 def publish(
@@ -72,6 +77,7 @@ def publish(
     server: str | None,
     out: Path,
     zip_file: Path | None,
+    as_it_is: bool,
     passphrase_file: Path | None,
     as_json: bool,
 ) -> None:
@@ -80,12 +86,13 @@ def publish(
     The totals are sums of the units' counts. Run it again for another copy. The record of
     a key ceremony that has come to nothing is written as it is, as evidence.
     """
+    _check_out(out)
     with administrator(home, passphrase_file, server) as admin:
         transcript = admin.transcript(prove_until=Phase.OPEN)
         state = transcript.state
         if transcript.phase is Phase.COUNTED:
             admin.publish(totals(admin.context, state.decrypted_tallies, state.cast_in))
-        elif transcript.phase not in (Phase.COMPLETE, Phase.ABORTED):
+        elif not (_ended(state) or (as_it_is and state.phase >= Phase.CLOSED)):
             raise Rejected(
                 "R.order",
                 f"the election is {transcript.phase.name.lower()}, not counted",
@@ -97,16 +104,30 @@ def publish(
     if as_json:
         print_json(_as_json(state))
         return
+    until = ""
     if state.phase is Phase.ABORTED:
         say("The key ceremony has come to nothing; the record shows how.")
+    elif state.phase < Phase.COUNTED:
+        say("The election is not counted; the record is as it is.")
+        until = " --until close"
     else:
         show_results(admin.context, state.decrypted_tallies, state.cast_in)
-    say(f"The record is in {out}. Verify it: sailau verify {out}")
+    say(f"The record is in {out}. Verify it: sailau verify {out}{until}")
+
+
+def _check_out(out: Path) -> None:
+    """A record may be written over itself; among other people's files it would be lost."""
+    if out.exists() and any(out.iterdir()) and not any((out / n).exists() for n in _RECORD):
+        raise Malformed(str(out), "is not empty and is no record", "choose another --out")
+
+
+def _ended(state: State) -> bool:
+    return state.phase in (Phase.COMPLETE, Phase.ABORTED)
 
 
 def _as_json(state: State) -> dict[str, Any]:
-    """The results; or, of a ceremony that was aborted, why."""
-    if state.phase is not Phase.ABORTED:
+    """The results; or, of an election without any, why."""
+    if state.phase >= Phase.COUNTED:
         return results_json(state.context, state.decrypted_tallies, state.cast_in)
     return {
         "election": state.context.manifest.label,

@@ -8,16 +8,15 @@ from pathlib import Path
 import click
 
 from cli.administrator import administrator_home
-from cli.common import passphrase, passphrase_option, say
+from cli.common import aloud, passphrase, passphrase_option, say
 from cli.connect import server_option
 from cli.new_election import Made, make
 from cli.parameters import parameters_option, warn_of_toys
 from cli.plans import Plan, check_plan, read_plan
-from cli.restarting import end_ceremony, reason_for, restarted
+from cli.restarting import Ending, end_ceremony, reason_for, restarted
 from crypto.errors import Malformed
 from crypto.parameters import parameters_named
 from identity.enrolment import parse_enrolment
-from identity.rolekeys import spoken
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 _OUT = click.Path(file_okay=False, path_type=Path)
@@ -95,7 +94,7 @@ def new(
 def enrolment(file: Path) -> None:
     """Show whose enrolment FILE is, and the fingerprint to compare by voice."""
     parsed = parse_enrolment(file.read_bytes())
-    say(f"{parsed.identity}\n{spoken(parsed.public_key)}")
+    say(f"{parsed.identity}\n{aloud(parsed.public_key)}")
 
 
 @click.command()
@@ -110,6 +109,7 @@ def enrolment(file: Path) -> None:
     "--quorum", type=click.IntRange(1), help="k of the new election; as before by default."
 )
 @click.option("--reason", help="Why, for the public record of the old election.")
+@click.option("--yes", is_flag=True, help="Give the ceremony up without asking (for scripts).")
 @click.option("--offline", is_flag=True, help="Go on although the old server cannot be reached.")
 @passphrase_option
 @_server_passphrase_option
@@ -121,6 +121,7 @@ def restart(
     trustees: tuple[Path, ...],
     quorum: int | None,
     reason: str | None,
+    yes: bool,
     offline: bool,
     passphrase_file: Path | None,
     server_passphrase_file: Path | None,
@@ -129,22 +130,31 @@ def restart(
 
     For a trustee that is proved to have broken the protocol, or that does not come. The
     manifest, the addresses and the enrolments of all others stay; all keys are made anew,
-    and everybody who stays gets a new invitation.
+    and everybody who stays gets a new invitation. It asks before it gives a ceremony up that
+    is still on: that cannot be taken back.
     """
+    if not (without or trustees or quorum):
+        raise click.UsageError(
+            "say what is to be different: --without I, --trustee FILE or --quorum K. With the "
+            "same people, say --quorum as before"
+        )
     _check_out(out)
     old = read_plan(home)
     plan = restarted(old, without, _read(trustees), quorum)
     warn_of_toys(plan.parameters)
     own = passphrase(passphrase_file, "the administrator")
-    end_ceremony(home, own, server, reason or reason_for(old, without), offline=offline)
     theirs = passphrase(server_passphrase_file, "the new server", new=True)
+    ending = Ending(reason, reason_for(old, without), asked=yes)
+    end_ceremony(home, own, server, ending, offline=offline)
     made = make(plan, out, own, theirs)
     _announce(made, plan, out)
     if plan.manifest != old.manifest:
         say("The manifest got an empty line at its end, so that its hash is another one.")
     say(
-        f"Stop the old server and start the new one with {out / 'server'}. Trustees and devices "
-        f"join with their files in {out / 'invitations'}."
+        "Publish the old record before you stop the old server: sailau election publish --home "
+        f"{home} --out evidence. When everybody has seen the end (sailau election ceremony --home "
+        f"{home}), stop it and start the new one with {out / 'server'}. Trustees and devices join "
+        f"with their files in {out / 'invitations'}."
     )
 
 
@@ -162,9 +172,10 @@ def _announce(made: Made, plan: Plan, out: Path) -> None:
     trustees = len(plan.trustees)
     say(f"{made.manifest.label}: trustees {trustees}, needed to decrypt {plan.quorum}")
     say("Announce, so that everybody knows this election's record:")
-    say(f"  manifest and numbers (H_B)  {made.election.base_hash.hex()}")
-    say(f"               to read aloud  {spoken(made.election.base_hash)}")
-    say(f"  administrator's key         {made.administrator_key.hex()}")
-    say(f"               to read aloud  {spoken(made.administrator_key)}")
-    say(f"  log key                     {made.election.log_key}")
+    for name, number in (
+        ("manifest and numbers (H_B)", made.election.base_hash),
+        ("administrator's key", made.administrator_key),
+    ):
+        say(f"  {name}:\n    {number.hex()}\n    to read aloud:\n{aloud(number, 6)}")
+    say(f"  log key:\n    {made.election.log_key}")
     say(f"and publish {out / 'server' / 'authority.pem'}, with which voters reach the server.")

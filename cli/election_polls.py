@@ -10,11 +10,10 @@ import click
 
 from ballotbox.client import ElectionStatus
 from cli.administrator import administrator, administrator_home
-from cli.common import passphrase_option, say
+from cli.common import aloud, passphrase_option, say
 from cli.connect import server_option
 from cli.drilling import Drill, answers_to_drill, check_drill, last_drill
 from crypto.errors import Malformed, Rejected
-from identity.rolekeys import spoken
 from record.artifacts import DeviceMissing, PollsClose
 from record.election import ElectionContext
 from record.state import Phase
@@ -48,7 +47,7 @@ def open_polls(
         keys = transcript.state.need_keys()
         index = admin.publish(keys.opening())
     say(f"The polls are open (artifact {index}).")
-    say(f"Keys (H_G): {spoken(keys.key_ceremony_hash)}")
+    say(f"Keys (H_G):\n{aloud(keys.key_ceremony_hash)}")
 
 
 @click.command()

@@ -10,12 +10,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from cli.common import say, write_new
+from cli.common import aloud, say, write_new
 from crypto.errors import Malformed
 from identity.enrolment import make_enrolment
+from identity.errors import KeystoreDamaged, KeystoreTruncated
 from identity.invitation import Invitation, parse_invitation, verify_invitation
 from identity.keystore import Keystore
-from identity.rolekeys import RoleKey, spoken
+from identity.rolekeys import RoleKey
 from identity.roles import Identity, Role
 from identity.tlskeys import TlsKey
 
@@ -66,7 +67,13 @@ def create_home(path: Path, role: Role, name: str, passphrase: bytes) -> RoleKey
 
 def open_home(path: Path, passphrase: bytes) -> Home:
     """Open a role's key store. Raises `KeystoreError`."""
-    keystore = Keystore.open(path / KEYSTORE, passphrase)
+    try:
+        keystore = Keystore.open(path / KEYSTORE, passphrase)
+    except (KeystoreDamaged, KeystoreTruncated) as error:
+        raise type(error)(
+            f"the key store {path / KEYSTORE} is damaged: {error}. A trustee goes on with its "
+            "backup in a new directory: `sailau trustee restore`"
+        ) from None
     secrets = keystore.secrets
     return Home(
         path,
@@ -98,5 +105,5 @@ def join(home: Home, invitation: bytes, *, replace: bool = False) -> Invitation:
 def compare(invitation: Invitation) -> None:
     """Show what a person compares with what was announced."""
     say("Compare with what the commission announced:")
-    say(f"  manifest and numbers (H_B)  {spoken(invitation.base_hash)}")
-    say(f"  administrator's key         {spoken(invitation.administrator_key)}")
+    say(f"  manifest and numbers (H_B):\n{aloud(invitation.base_hash, 4)}")
+    say(f"  administrator's key:\n{aloud(invitation.administrator_key, 4)}")

@@ -21,7 +21,11 @@ _COMMANDS = {
         "The administrator: new, ceremony, open, close, tally, publish.",
     ),
     "manifest": ("cli.manifest", "manifest", "Check a manifest, or import one."),
-    "receipt": ("cli.receipt", "receipt", "A voter's receipts: check, upgrade, look up, audit, dispute."),
+    "receipt": (
+        "cli.receipt",
+        "receipt",
+        "A voter's receipts: check, upgrade, look up, audit, dispute.",
+    ),
     "serve": ("cli.serve", "serve", "The server of one election."),
     "trustee": ("cli.trustee", "trustee", "A trustee: make keys, confirm, decrypt."),
     "verify": ("cli.verify", "verify", "Check a published record and reach a verdict."),
@@ -61,7 +65,7 @@ def _sailau() -> None:
 
     Exit codes: 0 done (or verified), 1 refused or refuted, 2 wrong usage or
     unreadable input, 3 the server cannot be reached or failed, 4 the key ceremony has
-    come to nothing, 130 interrupted.
+    come to nothing, 5 a person did not agree to its keys, 130 interrupted.
     """
 
 

@@ -23,17 +23,17 @@ class Progress:
         """Whether every trustee of the session has sent everything."""
         return status.session > 0 and _round(status) == len(_ROUNDS)
 
-    def stalled(self, status: ElectionStatus) -> set[int]:
+    def stalled(self, status: ElectionStatus, share: float = 1.0) -> set[int]:
         """Trustees that are there, send nothing, and for whom others wait.
 
         Others wait when they have finished the round. How long they have to is `patience`,
         or as long as they themselves took for the round: what is much work for them may be
-        more on a slower machine.
+        more on a slower machine. With `share`, a part of that time is enough.
         """
         self._note(status)
         if not self._done:
             return set()
-        patience = max(self._patience, self._finished - self._began)
+        patience = share * self.patience()
         late = set(status.session_trustees) - self._done
         now = self._clock()
         return {
@@ -41,6 +41,10 @@ class Progress:
             for i in late & set(status.trustees_present)
             if now - max(self._sent[i][1], self._finished) > patience
         }
+
+    def patience(self) -> float:
+        """How long others wait in this round, in seconds."""
+        return max(self._patience, self._finished - self._began)
 
     def _note(self, status: ElectionStatus) -> None:
         now, round_ = self._clock(), (status.session, _round(status))

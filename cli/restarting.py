@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+import click
+
+from ballotbox.client import ElectionStatus
 from cli.administrator import Administrator, connected
-from cli.common import note
+from cli.common import REFUSED, UNUSABLE, fail, note
 from cli.homes import open_home
 from cli.plans import Plan, check_plan
 from crypto.errors import Malformed, Rejected
@@ -56,18 +60,31 @@ def reason_for(old: Plan, without: Sequence[int]) -> str:
     return f"The election is made again without {trustees} {', '.join(names)}."
 
 
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """What is said at the old ceremony's end: the administrator's `reason`, or `usual`.
+
+    `asked`: the administrator has been asked already, or is a script.
+    """
+
+    reason: str | None
+    usual: str
+    asked: bool
+
+
 def end_ceremony(
-    home: Path, passphrase: bytes, server: str | None, reason: str, *, offline: bool
+    home: Path, passphrase: bytes, server: str | None, ending: Ending, *, offline: bool
 ) -> None:
     """Put the end of the old ceremony on its record, if it has not ended.
 
-    Raises Rejected if the polls have opened, and Unavailable if the server cannot be
-    reached and `offline` is not said.
+    Asks the person at the terminal first, and leaves if that person does not agree. Raises
+    Rejected if the polls have opened, and Unavailable if the server cannot be reached and
+    `offline` is not said.
     """
     opened = open_home(home, passphrase)
     try:
         with opened.keystore, connected(opened, server) as admin:
-            _end(admin, reason)
+            _end(admin, ending)
     except CallError as error:
         if not offline:
             raise Unavailable(
@@ -75,12 +92,15 @@ def end_ceremony(
                 "start it, or add --offline: then its record does not show that it was given up",
             ) from None
         note(f"The old election's record does not show that it was given up: {error}")
+        _tell_unused(ending)
 
 
-def _end(admin: Administrator, reason: str) -> None:
-    phase = admin.board.status().phase
+def _end(admin: Administrator, ending: Ending) -> None:
+    status = admin.board.status()
+    phase = status.phase
     if phase is Phase.ABORTED:
         note("The old key ceremony has ended already.")
+        _tell_unused(ending)
     elif phase > Phase.READY:
         raise Rejected(
             "R.order",
@@ -88,5 +108,25 @@ def _end(admin: Administrator, reason: str) -> None:
             advice="go on with the trustees that there are: any k are enough",
         )
     else:
-        index = admin.publish(CeremonyAbandoned(reason))
+        if not ending.asked:
+            _ask(admin, status)
+        index = admin.publish(CeremonyAbandoned(ending.reason or ending.usual))
         note(f"The old key ceremony was given up (artifact {index}).")
+
+
+def _ask(admin: Administrator, status: ElectionStatus) -> None:
+    """Leave unless the person agrees to the end of a ceremony that is on."""
+    confirmed = sum(standing.confirmed for standing in status.standing)
+    question = (
+        f"Give up the ceremony of {admin.context.manifest.label}, in which {confirmed} of "
+        f"{admin.context.trustees} have confirmed?"
+    )
+    if not sys.stdin.isatty():
+        fail(f"{question} Nobody is there to ask; say --yes", UNUSABLE)
+    if not click.confirm(question, default=False, err=True):
+        fail("nothing was given up, and nothing made", REFUSED)
+
+
+def _tell_unused(ending: Ending) -> None:
+    if ending.reason:
+        note("--reason is not used: it can no longer be published in the old record.")

@@ -14,7 +14,7 @@ from ballotbox.client import BoardClient, ElectionStatus
 from cli.common import console, say
 from cli.connect import first_artifact
 from cli.drilling import answers_to_drill
-from identity.rolekeys import spoken
+from identity.rolekeys import spoken_rows
 from record.artifacts import Purpose
 from record.election import ElectionContext
 from record.state import Phase
@@ -160,9 +160,11 @@ class View:
 
 
 def spoken_keys(now: Standing) -> tuple[str, ...]:
-    """H_G as it is read aloud, on a line of its own."""
+    """H_G as it is read aloud, on lines of its own."""
     h_g = None if now.found.phase is Phase.ABORTED else now.key_ceremony_hash
-    return () if h_g is None else ("The keys (H_G), as all trustees see them:", f"  {spoken(h_g)}")
+    if h_g is None:
+        return ()
+    return ("Keys (H_G), as the record shows them:", *(f"  {row}" for row in spoken_rows(h_g)))
 
 
 def status_view(now: Standing) -> View:

@@ -2,22 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from cli.common import errors, note
+from crypto.errors import SailauError
+from record.artifacts import Purpose
+from record.state import State
 from trustees.client import Told
-from trustees.messages import Computing
+from trustees.messages import Computing, Refusing, Sending, Waiting
 
 _TENTHS = 10
 
 
 class Telling:
-    """Tells events on standard error. A bar where there is a terminal, lines elsewhere."""
+    """Tells events on standard error. A bar where there is a terminal, lines elsewhere.
 
-    def __init__(self) -> None:
+    What belongs to a drill is called so: `state` gives what trustee `index` has read. A
+    refusal is kept in `refused` and told by whoever ends the program with it.
+    """
+
+    def __init__(self, index: int = 0) -> None:
+        self.state: Callable[[], State | None] = lambda: None
+        self.refused: SailauError | None = None
+        self._index = index
+        self._drill = 0
         self._bar: Progress | None = None
         self._what = ""
         self._tenths = 0
@@ -42,7 +54,33 @@ class Telling:
                 self._count(event)
             return
         self._end_bar()
-        note(str(event))
+        if isinstance(event, Refusing):
+            self.refused = event.reason
+            return
+        self._end_drill()
+        drill = self._number_of_drill() if isinstance(event, Sending | Waiting) else 0
+        note(f"drill {drill}: {event}" if drill else str(event))
+        self._drill = drill or self._drill
+
+    def _number_of_drill(self) -> int:
+        """The session's number, if a drill is on in which this trustee takes part."""
+        state = self.state()
+        session = state.session if state is not None else None
+        if session is None or session.purpose is not Purpose.DRILL:
+            return 0
+        on = not session.over and session.round() is not None
+        return session.number if on and self._index in session.trustees else 0
+
+    def _end_drill(self) -> None:
+        """Say once that the drill is done that was told of."""
+        state = self.state()
+        drill = state.drill if state is not None else None
+        if not self._drill or drill is None or drill.number < self._drill:
+            return
+        if drill.number > self._drill or self._index in drill.answered():
+            if drill.number == self._drill:
+                note(f"drill {drill.number}: answered; your share of the key works")
+            self._drill = 0
 
     def _show(self, event: Computing) -> None:
         """Move the bar; a new one for new work."""

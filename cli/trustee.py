@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from cli.common import (
+    aloud,
     home_option,
     json_option,
     passphrase,
@@ -36,7 +37,7 @@ def init(home: Path, name: str, passphrase_file: Path | None) -> None:
     """Make your keys, encrypted with a passphrase, and your enrolment file."""
     key = create_home(home, Role.TRUSTEE, name, passphrase(passphrase_file, name, new=True))
     say(f"Give {home / 'enrolment.json'} to the administrator, and read this to them:")
-    say(f"  name         {name}\n  fingerprint  {key.fingerprint()}")
+    say(f"  name: {name}\n  fingerprint:\n{aloud(key.public_bytes, 4)}")
 
 
 @trustee.command("join")

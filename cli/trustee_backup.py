@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from cli.backups import backup_of, read_backup, restore_home, write_backup
+from cli.backups import backup_of, check_place, read_backup, restore_home, write_backup
 from cli.common import home_option, passphrase, passphrase_option, say
 from cli.homes import INVITATION, KEYSTORE, compare, read_invitation
 from crypto.errors import Malformed
@@ -24,7 +24,7 @@ backup_passphrase_option = click.option(
 @click.option(
     "--out",
     required=True,
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=click.Path(path_type=Path),
     help="The file to write; best on another medium, such as a memory stick.",
 )
 @passphrase_option
@@ -44,6 +44,7 @@ def backup(
     theirs = own
     if backup_passphrase_file is not None:
         theirs = passphrase(backup_passphrase_file, "the backup", new=True)
+    check_place(out, home)
     if not out.parent.is_dir():
         raise Malformed("--out", f"there is no directory {out.parent}")
     write_backup(out, made, theirs)
@@ -67,7 +68,7 @@ def restore(
     The backup's passphrase is asked for on the terminal, unless one of the two files is given.
     """
     theirs = passphrase(backup_passphrase_file or passphrase_file, f"the backup {file.name}")
-    own = passphrase(passphrase_file, "the new key store") if passphrase_file else theirs
+    own = passphrase(passphrase_file, "the new key store", new=True) if passphrase_file else theirs
     invitation = restore_home(read_backup(file, theirs), home, own)
     say(f"{home} is trustee {invitation.index} of {invitation.election} again. Go on with")
     say(f"    sailau trustee run --home {home}")

@@ -7,7 +7,16 @@ from pathlib import Path
 
 import click
 
-from cli.common import UNUSABLE, fail, home_option, note, passphrase, passphrase_option, say
+from cli.common import (
+    INTERRUPTED,
+    UNUSABLE,
+    fail,
+    home_option,
+    note,
+    passphrase,
+    passphrase_option,
+    say,
+)
 from cli.confirming import NO_PLACE, Confirming
 from cli.connect import server_option
 from cli.homes import Home, open_home
@@ -33,7 +42,7 @@ from trustees.vault import KEY_SHARES
 @click.option("--yes", is_flag=True, help="Confirm the keys without asking (for scripts).")
 @click.option(
     "--backup",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=click.Path(path_type=Path),
     help="Where the backup goes before you confirm; asked for on the terminal without it.",
 )
 @jobs_option
@@ -55,7 +64,8 @@ def run(
     it confirms the keys it writes a backup of your share and reads it back. Before it
     decrypts anything it verifies the whole record.
 
-    Exit code 4: the key ceremony has come to nothing.
+    Exit code 4: the key ceremony has come to nothing; 5: you did not agree to the keys;
+    130: stopped with Ctrl-C before the end.
     """
     own = passphrase(passphrase_file, "the trustee")
     opened = open_home(home, own)
@@ -66,14 +76,14 @@ def run(
 
         def theirs() -> bytes:
             chosen = backup_passphrase_file
-            return passphrase(chosen, "the backup") if chosen is not None else own
+            return passphrase(chosen, "the backup", new=True) if chosen is not None else own
 
         end = _end(until)
         confirm = Confirming(opened, yes, backup, theirs)
-        machine = take_part(opened, server, jobs=jobs, confirm=confirm, until=end)
-    if not end(machine):
+        taken = take_part(opened, server, jobs=jobs, confirm=confirm, until=end)
+    if not end(taken.machine):
         note("Stopped before the end; start it again and it goes on.")
-        return
+        raise SystemExit(INTERRUPTED if taken.interrupted else 0)
     say("The key is confirmed." if until == "confirmed" else "Nothing is left to do.")
 
 
@@ -97,8 +107,10 @@ def drill(home: Path, server: str | None, jobs: int | None, passphrase_file: Pat
     opened = open_home(home, passphrase(passphrase_file, "the trustee"))
     with opened.keystore:
         one = _OneDrill(opened)
-        machine = take_part(opened, server, jobs=jobs, confirm=_not_now, until=one.over)
-    one.tell(machine)
+        taken = take_part(opened, server, jobs=jobs, confirm=_not_now, until=one.over)
+    one.tell(taken.machine)
+    if taken.interrupted and not one.over(taken.machine):
+        raise SystemExit(INTERRUPTED)
 
 
 def _not_now(_: Confirmation, __: Mapping[str, bytes]) -> None:

@@ -6,29 +6,46 @@ import json
 import subprocess
 import sys
 import tempfile
+import threading
+from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 
 from ballotbox.client import BoardClient
 from cli.common import note
 from cli.connect import check_invited
 from cli.parameters import warn_of_toys
-from crypto.errors import SailauError
+from crypto.errors import Rejected, SailauError
 from identity.invitation import Invitation
 from record.archive import ArchiveWriter
 from record.artifacts import parse_artifact
-from record.checkpoint import parse_verifier_key
+from record.checkpoint import Checkpoint, parse_verifier_key
 from record.election import check_election
+from rpc.errors import Busy, Unavailable
 from trustees.record_copy import FileCopy
 
+_PAUSE = 2.0
 
-def verify_copy(board: BoardClient, invitation: Invitation, copy: FileCopy) -> str | None:
-    """Verify the record as it was read, up to the close; None, or why not to decrypt."""
+
+def verify_copy(
+    board: BoardClient, invitation: Invitation, copy: FileCopy, stop: threading.Event
+) -> str | None:
+    """Verify the record as it was read, up to the close; None, or why not to decrypt.
+
+    Waits for a server that cannot be reached, until `stop` is set; then raises Unavailable.
+    """
     note("verifying the whole record before the first decryption ...")
     with tempfile.TemporaryDirectory(prefix="sailau-verify-") as directory:
-        try:
-            parameters = _write(board, invitation, copy, Path(directory))
-        except SailauError as error:
-            return str(error)
+        while True:
+            try:
+                parameters = _write(board, invitation, copy, Path(directory))
+                break
+            except (Unavailable, Busy) as error:
+                if stop.wait(_PAUSE):
+                    raise Unavailable("stopped before the record was verified") from None
+                note(f"not connected: {error}")
+            except SailauError as error:
+                return str(error)
         # -P: not whatever the current directory holds under that name.
         command = [sys.executable, "-P", "-m", "verifier", directory, "--json", "--quiet"]
         command += ["--until", "close", "--log-key", invitation.log_key]
@@ -47,9 +64,29 @@ def _write(board: BoardClient, invitation: Invitation, copy: FileCopy, directory
     warn_of_toys(context.group.parameters)
     key = parse_verifier_key(invitation.log_key)
     checkpoint_note, checkpoint = board.checkpoint(key)
-    artifacts = (data for index, data in enumerate(copy) if index < checkpoint.size)
-    ArchiveWriter(directory, key).write(artifacts, lambda _: checkpoint_note)
+
+    def sign(made: Checkpoint) -> bytes:
+        if made.size < checkpoint.size:
+            raise Unavailable("the server has sent less than it has signed")
+        if made != checkpoint:
+            raise Rejected(
+                "P.extension",
+                "the server's checkpoint is of another record than this trustee has read",
+                culprit="server",
+                where=f"the first {min(len(copy), checkpoint.size)} artifacts",
+                advice="keep your copy and tell the other trustees and the public",
+            )
+        return checkpoint_note
+
+    ArchiveWriter(directory, key).write(_covered(board, copy, checkpoint.size), sign)
     return context.group.parameters.name
+
+
+def _covered(board: BoardClient, copy: FileCopy, size: int) -> Iterator[bytes]:
+    """So many artifacts as were read, and from the board what others have said since."""
+    yield from islice(copy, size)
+    if size > len(copy):
+        yield from board.read(len(copy), size - len(copy))
 
 
 def _reason(report: bytes) -> str:

@@ -92,6 +92,12 @@ def verify_signature(public_key: bytes, signature: bytes, message: bytes) -> Non
         raise InvalidProof("the signature is not by this key over these bytes") from None
 
 
+def spoken_rows(data: bytes) -> tuple[str, str]:
+    """`spoken` in two rows of six groups: what a person reads without losing the place."""
+    groups = spoken(data).split(" ")
+    return " ".join(groups[:6]), " ".join(groups[6:])
+
+
 def spoken(data: bytes) -> str:
     """A key or a hash as twelve groups of five decimal digits, to be read aloud.
 

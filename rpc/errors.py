@@ -20,9 +20,11 @@ read: `domain` is "sailau"; `reason` is the check's id (Rejected), the field
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TypeVar
+from urllib.parse import unquote
 
 import grpc
 from google.protobuf.any_pb2 import Any as AnyMessage
@@ -44,6 +46,9 @@ MESSAGE_LIMIT = 800
 TEXT_LIMIT = 500
 NAME_LIMIT = 120
 LIMITS = {"problem": TEXT_LIMIT, "advice": 300}
+_PLACE = re.compile(r"ipv[46]:(\S+:\d+)")
+_NAME = re.compile(r"DNS resolution failed for ([^\s:]+)")
+_LOST = frozenset({"Socket closed", "Connection reset by peer", "Connection reset"})
 
 
 class CallError(SailauError):
@@ -80,6 +85,14 @@ class Unauthenticated(CallError):
 
 class Unavailable(CallError):
     """The server cannot be reached, does not answer in time, or is stopping."""
+
+
+class NobodyThere(Unavailable):
+    """Nothing listens at the address, or nothing that can be reached."""
+
+
+class WrongServer(Unavailable):
+    """What listens at the address shows another certificate authority than the election's."""
 
 
 class ServerFailed(CallError):
@@ -160,9 +173,34 @@ def explain(error: grpc.RpcError) -> SailauError:
             return known
     if code is grpc.StatusCode.RESOURCE_EXHAUSTED and "larger than max" in message:
         return Malformed("message", "is larger than the receiver accepts")
+    if code is grpc.StatusCode.UNAVAILABLE:
+        return _unreachable(message)
+    if code is grpc.StatusCode.DEADLINE_EXCEEDED:
+        return Unavailable("the server did not answer in time")
     if code in CALL_ERRORS:
         return CALL_ERRORS[code](message or code.name)
     return CallFailed(f"{code.name}: {message}")
+
+
+def _unreachable(message: str) -> Unavailable:
+    """What gRPC's own words about a connection mean; they are for its makers."""
+    place = _PLACE.search(message)
+    there = f" at {unquote(place[1])}" if place else ""
+    if "CERTIFICATE_VERIFY_FAILED" in message:
+        return WrongServer(
+            "the server there is not of this election",
+            "If the election was made again, join with your new invitation "
+            "(`sailau trustee join --leave`)",
+        )
+    if "DNS resolution failed" in message:
+        name = _NAME.search(message)
+        host = f" {name[1]}" if name else ""
+        return NobodyThere(f"nobody answers: the name{host} is not known here")
+    if "failed to connect to all addresses" in message:
+        return NobodyThere(f"nobody answers{there}")
+    if message in _LOST:
+        return Unavailable("the connection to the server was lost")
+    return Unavailable(message or "the server cannot be reached")
 
 
 def attachment(error: SailauError, kind: type[M]) -> M | None:

@@ -29,7 +29,7 @@ DEVICES = ("box-1", "box-2")
 class Killing:
     """A place whose server (0) and trustees are killed and started again."""
 
-    def __init__(self, place: Place, rng: random.Random, longest: float = 2.5) -> None:
+    def __init__(self, place: Place, rng: random.Random, longest: float = 1.0) -> None:
         """`longest` is the longest time without a kill, in seconds."""
         self.kills = 0
         self._place = place

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import io
+from types import SimpleNamespace
 
 import pytest
 from rich.console import Console
 
 from cli import common, telling
 from cli.telling import Telling
-from trustees.messages import Computing, Sending, Waiting
+from crypto.errors import Rejected
+from record.artifacts import Purpose
+from record.state import Round, SessionState
+from trustees.client import Disconnected
+from trustees.messages import Computing, Refusing, Sending, Waiting
 
 
 def told(monkeypatch: pytest.MonkeyPatch, *events: object, terminal: bool) -> str:
@@ -52,3 +57,44 @@ def test_two_works(monkeypatch: pytest.MonkeyPatch) -> None:
     other = [Computing("[bold]responses", done, 1000) for done in (0, 500)]
     shown = told(monkeypatch, *WORK[:3], *other, terminal=True)
     assert "computing the [bold]responses" in shown
+
+
+def test_a_drill_is_called_one(capsys: pytest.CaptureFixture[str]) -> None:
+    """Its rounds have the words of the count, so each line says that it is a drill."""
+    session = SessionState(3, (1, 2), 1, Purpose.DRILL)
+    state = SimpleNamespace(session=session, drill=session)
+    with Telling(1) as tell:
+        tell.state = lambda: state  # type: ignore[assignment, return-value]
+        tell(Sending("commitments"))
+        tell(Disconnected("nobody answers"))
+        for i in (1, 2):
+            for round_ in Round:
+                session.parts[round_, i] = [9]
+        for _ in range(2):
+            tell(Waiting("the polls to open"))
+    assert capsys.readouterr().err.splitlines() == [
+        "drill 3: sending commitments",
+        "not connected: nobody answers",
+        "drill 3: answered; your share of the key works",
+        "waiting for the polls to open",
+        "waiting for the polls to open",
+    ]
+
+
+def test_the_count_is_no_drill(capsys: pytest.CaptureFixture[str]) -> None:
+    """Neither is a drill that is held without this trustee."""
+    for session in (SessionState(4, (1, 2), 1), SessionState(4, (2, 3), 1, Purpose.DRILL)):
+        state = SimpleNamespace(session=session, drill=session)
+        with Telling(1) as tell:
+            tell.state = lambda state=state: state  # type: ignore[misc]
+            tell(Sending("commitments"))
+        assert capsys.readouterr().err == "sending commitments\n"
+
+
+def test_a_refusal_is_kept(capsys: pytest.CaptureFixture[str]) -> None:
+    """It is told once: by whoever ends the program with it."""
+    reason = Rejected("P.key-store", "an old copy")
+    with Telling() as tell:
+        tell(Refusing(reason))
+    assert tell.refused is reason
+    assert capsys.readouterr().err == ""

@@ -92,7 +92,7 @@ def test_an_accused_trustee_is_left_out(phase: Phase) -> None:
     session = Session(world, (1, 2), purpose)
     world.append(session.statement())
     theirs = replace(session.commitments(1)[0], trustee=3)
-    error = refuse(world, theirs, "R.order", "trustee 3")
+    error = refuse(world, theirs, "R.session", "trustee 3")
     assert f"artifact {index} accuses it (R.equivocation)" in error.problem
     for round_ in (session.commitments, session.shares, session.responses):
         session.play_round(round_)

@@ -198,7 +198,7 @@ def failures(report: dict[str, Any]) -> list[tuple[str, str]]:
 def restart(place: Place, *options: str) -> Result:
     """The same election without the culprit, in `again/`."""
     passphrase = ("--server-passphrase-file", place.key("server")[1])
-    out = ("--out", place.root / "again", "--without", str(CULPRIT))
+    out = ("--yes", "--out", place.root / "again", "--without", str(CULPRIT))
     return call("election", "restart", *place.admin, *out, *passphrase, *options)
 
 
@@ -252,6 +252,7 @@ def test_a_share_that_is_never_opened(
         assert conduct(report) == []
 
 
+@pytest.mark.slow
 def test_what_proves_nothing(at: Callable[[str], Place]) -> None:
     """Odd messages are refused, leave no trace, and hold nobody up."""
     place = at("made")
@@ -275,6 +276,7 @@ def test_what_proves_nothing(at: Callable[[str], Place]) -> None:
 # --- the decryption
 
 
+@pytest.mark.slow
 def test_a_wrong_response(
     held: Held, at: Callable[[str], Place], judged: Callable[[Path], dict[str, Any]]
 ) -> None:

@@ -21,7 +21,7 @@ from tests.system.programs import PATIENCE, Place, call, refused
 
 pytestmark = pytest.mark.system
 
-REFUSED, UNUSABLE = 1, 2
+REFUSED, UNUSABLE, DECLINED, INTERRUPTED = 1, 2, 5, 130
 
 
 def secret(place: Place, text: str) -> Path:
@@ -168,34 +168,44 @@ def test_at_a_terminal(at: Callable[[str], Place], tmp_path: Path) -> None:
     answers = [
         ("do they agree? [y/N]:", "y"),
         ("to which file [trustee-3.backup]:", f"{tmp_path}/nowhere/b"),
-        ("to which file [trustee-3.backup]:", f"{tmp_path}/b"),
+        ("to which file [trustee-3.backup]:", f"{place.root}/trustee-3/b"),
+        ("to which file [trustee-3.backup]:", f"{tmp_path}"),
     ]
     command = ("trustee", "run", *place.home("trustee-3"), "--until", "confirmed")
     shown = at_terminal(command, answers)
     for words in ("The town", "any 2 can decrypt", "Choose another file", "it was read back"):
         assert words in shown, shown
     assert "The key is confirmed." in shown
-    assert (tmp_path / "b").exists()
+    assert "is inside the trustee's own directory" in shown
+    assert (tmp_path / "trustee-3.backup").exists()
+    assert "this machine" in shown
 
 
 def test_a_person_who_sees_other_digits(at: Callable[[str], Place]) -> None:
-    """Nothing is confirmed and nothing written; the program goes on and can be stopped."""
+    """Nothing is confirmed and nothing written, and the program says so and ends."""
     place = at("made")
     place.serve()
     for i in (1, 2):
         place.trustee(i)
     command = ("trustee", "run", *place.home("trustee-3"), "--until", "confirmed")
-    shown = at_terminal(command, [("do they agree? [y/N]:", "n")], seconds=3)
-    assert "Stopped before the end" in shown
+    shown = at_terminal(command, [("do they agree? [y/N]:", "n")], code=DECLINED)
+    assert "You have not confirmed. Nothing was sent." in shown
+    assert not place.status().of(3).confirmed
+    # Ctrl-C at a question ends it at once: no line after it is taken for the answer.
+    shown = at_terminal(command, [("do they agree? [y/N]:", "\x03")], code=INTERRUPTED)
+    assert "interrupted; nothing was confirmed" in shown
+    answers = [("do they agree? [y/N]:", "y"), ("to which file [trustee-3.backup]:", "\x03")]
+    shown = at_terminal(command, answers, code=INTERRUPTED)
+    assert "interrupted; nothing was confirmed" in shown
     assert not place.status().of(3).confirmed
 
 
 def at_terminal(
-    command: tuple[str | Path, ...], answers: list[tuple[str, str]], seconds: float = 0
+    command: tuple[str | Path, ...], answers: list[tuple[str, str]], code: int = 0
 ) -> str:
     """Run `sailau` at a terminal and answer its questions; all that was on the screen.
 
-    With `seconds`, it is interrupted that long after the last answer.
+    It must end with `code`. The answer "\\x03" is Ctrl-C.
     """
     mine, theirs = pty.openpty()
     program = subprocess.Popen(
@@ -213,14 +223,15 @@ def at_terminal(
             before = len(shown)
             while question not in shown[before:]:
                 shown += os.read(mine, 4096).decode()
-            os.write(mine, answer.encode() + b"\n")
-        if seconds:
-            time.sleep(seconds)
-            program.send_signal(signal.SIGINT)
+            if answer == "\x03":
+                time.sleep(0.5)  # The question is on the screen a moment before it is asked.
+                program.send_signal(signal.SIGINT)
+            else:
+                os.write(mine, answer.encode() + b"\n")
         with suppress(OSError):
             while data := os.read(mine, 4096):
                 shown += data.decode(errors="replace")
-        program.wait(PATIENCE)
+        assert program.wait(PATIENCE) == code, shown
     finally:
         program.kill()
         os.close(mine)

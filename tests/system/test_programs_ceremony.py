@@ -46,6 +46,7 @@ def test_a_second_program(at: Callable[[str], Place]) -> None:
     assert second.stop().code == 0
 
 
+@pytest.mark.slow
 def test_an_old_key_store(at: Callable[[str], Place]) -> None:
     """A copy from before a message of its own goes no further, and says what it is."""
     place = at("made")
@@ -110,6 +111,7 @@ def test_drills(at: Callable[[str], Place]) -> None:
     assert "Last drill (session 2): answered by 1, 2, 3." in status.out
 
 
+@pytest.mark.slow
 def test_a_drill_that_is_not_answered(at: Callable[[str], Place]) -> None:
     """A trustee that disappears is named; the close demands enough answers, not all."""
     place = at("voted")

@@ -65,6 +65,7 @@ def test_ceremony(at: Callable[[str], Place]) -> None:
     place.check_outputs()
 
 
+@pytest.mark.slow
 def test_voting_and_count(at: Callable[[str], Place]) -> None:
     """The server, a device and trustees die on the way; no vote is lost and none counts twice."""
     place = at("open")

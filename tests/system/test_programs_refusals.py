@@ -246,6 +246,7 @@ DAMAGES = {
 }
 
 
+@pytest.mark.slow
 def test_damaged_server(at: Callable[[str], Place], tmp_path: Path) -> None:
     """A server whose files are damaged, lost or another's does not start, and says which."""
     place = at("voted")
@@ -364,6 +365,12 @@ def test_stopped_trustee(at: Callable[[str], Place]) -> None:
     assert result.code == 0
     assert "The key is confirmed" not in result.out
     assert "Stopped before the end" in result.err
+    trustee = place.trustee(1, "--until", "confirmed")
+    trustee.until(lambda: "waiting for" in trustee.err.read_text())
+    interrupted = trustee.interrupt()
+    assert interrupted.code == INTERRUPTED
+    assert "another program" not in interrupted.err
+    assert "Stopped before the end" in interrupted.err
 
 
 def test_nobody_to_confirm(at: Callable[[str], Place]) -> None:
@@ -476,7 +483,7 @@ def test_no_server(at: Callable[[str], Place]) -> None:
             result = call(*command)
             waiting, line = result.err.strip().splitlines()
             assert waiting.endswith("does not answer yet; still trying")
-            refused(replace(result, err=line), UNREACHABLE)
+            refused(replace(result, err=line), UNREACHABLE, f"nobody answers at {HOST}:")
 
 
 # --- a device's orders

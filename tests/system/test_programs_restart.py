@@ -22,14 +22,14 @@ from trustees.client import CoordinatorClient
 
 pytestmark = pytest.mark.system
 
-REFUSED, UNUSABLE, UNREACHABLE, ABORTED = 1, 2, 3, 4
+REFUSED, UNUSABLE, UNREACHABLE, ABORTED, INTERRUPTED = 1, 2, 3, 4, 130
 
 
 def restart(place: Place, *options: str | Path) -> tuple[str | Path, ...]:
     """The command that makes the election again in `again/`."""
     server = ("--server-passphrase-file", place.key("server")[1])
     out = ("--out", place.root / "again")
-    return "election", "restart", *place.admin, *out, *server, *options
+    return "election", "restart", *place.admin, *out, *server, "--yes", *options
 
 
 def move_to(place: Place) -> None:
@@ -58,6 +58,7 @@ def began(place: Place, i: int) -> Program:
     return program
 
 
+@pytest.mark.slow
 def test_a_trustee_that_does_not_come(at: Callable[[str], Place], tmp_path: Path) -> None:
     """Given up, told to all, verified as evidence, and held again with somebody else."""
     place = at("made")
@@ -171,6 +172,12 @@ def test_what_cannot_be_made_again(at: Callable[[str], Place]) -> None:
         (UNUSABLE, "--trustee", ("--trustee", place.root / "device-1/enrolment.json")),
     ):
         refused(call(*restart(place, *options)), code, words)
+    nothing = call(*restart(place))
+    assert nothing.code == UNUSABLE
+    assert "say what is to be different" in nothing.err
+    unasked = [word for word in restart(place, "--without", "2") if word != "--yes"]
+    line = refused(call(*unasked), UNUSABLE, "say --yes")
+    assert "the ceremony of town-2026, in which 0 of 3 have confirmed?" in line
     assert not (place.root / "again").exists()
     assert place.status().size == size
     shutil.move(place.root / "election/administrator/plan", place.root / "plan")
@@ -188,12 +195,13 @@ def test_offline(at: Callable[[str], Place]) -> None:
     invitation = json.loads((home / "invitation.json").read_text())
     patience = BoardClient.__init__.__kwdefaults__
     with mock.patch.dict(patience, deadline=0.3):
-        stopped = call(*restart(place))
-        result = call(*restart(place, "--offline"))
+        stopped = call(*restart(place, "--quorum", "2"))
+        result = call(*restart(place, "--quorum", "2", "--offline", "--reason", "nobody hears"))
     assert stopped.code == UNREACHABLE
     assert "add --offline" in stopped.err.splitlines()[-1]
     assert result.code == 0, result
     assert "does not show that it was given up" in result.err
+    assert "--reason is not used" in result.err
     assert "empty line at its end" in result.out
     new = json.loads((place.root / "again/administrator/invitation.json").read_text())
     assert new["base_hash"] != invitation["base_hash"]
@@ -220,6 +228,13 @@ def test_leaving(at: Callable[[str], Place]) -> None:
     passphrase = Path(place.key("trustee-1")[1]).read_bytes().strip()
     assert any(n.startswith("trustee.") for n in read_keystore(home / "keystore", passphrase))
     assert call(*join, "--leave").code == 0
+    # The old server still stands where the new one will: that is said once.
+    early = place.trustee(1, "--server", place.addresses()[1])
+    early.until(lambda: "not of this election" in early.err.read_text())
+    result = early.interrupt()
+    assert result.code == INTERRUPTED
+    assert result.err.count("the server there is not of this election") == 1
+    assert "CERTIFICATE" not in result.err
     left = read_keystore(home / "keystore", passphrase)
     assert not any(name.startswith("trustee.") for name in left)
     # The way back is closed: what was signed in the old one was signed under its H_B.

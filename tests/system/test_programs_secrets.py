@@ -20,6 +20,7 @@ from crypto.errors import SailauError
 from identity.errors import KeystoreError
 from identity.keystore import read_keystore
 from identity.sealed import Secrets
+from identity.tlskeys import TlsKey
 from record.state import Phase
 from tests.system.programs import TRUSTEES, Place
 from trustees.machine import Membership, Trustee
@@ -88,7 +89,9 @@ class Collected:
             if value[36] == KEYED:
                 self.values.add(value[37:])
         elif value.startswith(b"-----BEGIN"):
-            self.values |= set(value.splitlines()[1:-1])
+            # The last line is of the public half alone.
+            number = TlsKey.from_pem(value).private.private_numbers().private_value
+            self.values |= {number.to_bytes(32, "big"), *value.splitlines()[1:-2]}
         else:
             self.values.add(value)
 

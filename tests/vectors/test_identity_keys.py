@@ -15,6 +15,7 @@ from identity.rolekeys import (
     RoleKey,
     parse_public_key,
     spoken,
+    spoken_rows,
     verify_signature,
 )
 from identity.roles import Identity, Role, parse_identity_uri
@@ -130,6 +131,13 @@ def test_spoken_known_answer() -> None:
     assert [len(group) for group in groups] == [5] * 12
     assert "".join(groups) == str(number).rjust(60, "0")
     assert spoken(bytes(32)) != spoken(bytes(31) + b"\x01")
+
+
+def test_spoken_rows_are_the_same_digits() -> None:
+    """Two rows of six groups, and nothing of the number is lost or moved."""
+    rows = spoken_rows(PUBLIC)
+    assert [len(row.split(" ")) for row in rows] == [6, 6]
+    assert " ".join(rows) == spoken(PUBLIC)
 
 
 def test_fingerprint_is_of_the_public_key() -> None:

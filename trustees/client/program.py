@@ -95,8 +95,9 @@ class TrusteeClient:
 
         `confirm` shows a person what to compare, writes a backup of the values it is
         given and returns what it reads back from it; None, if the person does not agree:
-        then `run` ends, and `declined` says so. It may take its time. `progress` is told every event that is new. `program` tells
-        this program from others of the same trustee (`program_of`; drawn, if it is None).
+        then `run` ends, and `declined` says so. It may take its time. `progress` is told
+        every event that is new. `program` tells this program from others of the same trustee
+        (`program_of`; drawn, if it is None).
         """
         self._trustee = trustee
         self._coordinator = CoordinatorClient(channel, program)
