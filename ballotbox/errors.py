@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from crypto.errors import SailauError
+from crypto.errors import NotNow, SailauError
 
 
 class StoreError(SailauError):
@@ -33,7 +33,7 @@ class StoreDamaged(StoreError):
     """The database cannot be read, or what it holds is not what was written."""
 
 
-class StoreFailed(StoreError):
+class StoreFailed(StoreError, NotNow):
     """The system could not read or write: a full disk, lost permissions."""
 
 
@@ -41,14 +41,14 @@ class StoreConflict(StoreError):
     """What was to be stored does not fit what is: another has written, or the same twice."""
 
 
-class StoreNotLeading(StoreError):
+class StoreNotLeading(StoreError, NotNow):
     """Another server may write, not this one: nothing was stored.
 
     After `wait_for_leadership` the state is to be read anew.
     """
 
 
-class StoreOutcomeUnknown(StoreError):
+class StoreOutcomeUnknown(StoreError, NotNow):
     """The database was lost while it committed, and did not come back in time.
 
     The one error after which something may have changed. The store no longer leads:

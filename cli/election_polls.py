@@ -16,7 +16,7 @@ from cli.drilling import Drill, answers_to_drill, check_drill, last_drill
 from crypto.errors import Malformed, Rejected
 from record.artifacts import DeviceMissing, PollsClose
 from record.election import ElectionContext
-from record.state import Phase
+from record.state import Phase, State
 
 
 @click.command("open")
@@ -41,6 +41,7 @@ def open_polls(
                 f"the key ceremony is not complete: {transcript.phase.name.lower()}",
                 advice="`sailau election status` says who is late",
             )
+        _check_quorum(transcript.state)
         say(last_drill(transcript.state))
         if require_drill:
             check_drill(transcript.state, admin.context.trustees)
@@ -48,6 +49,19 @@ def open_polls(
         index = admin.publish(keys.opening())
     say(f"The polls are open (artifact {index}).")
     say(f"Keys (H_G):\n{aloud(keys.key_ceremony_hash)}")
+
+
+def _check_quorum(state: State) -> None:
+    """Votes that nobody could ever count are not taken."""
+    left, quorum = len(state.eligible()), state.context.quorum
+    if left < quorum:
+        raise Rejected(
+            "R.session",
+            f"{left} trustees are left that have not broken the protocol, and decrypting needs "
+            f"{quorum}: nobody could ever open the totals",
+            where="opening",
+            advice="make the election again: sailau election restart",
+        )
 
 
 @click.command()

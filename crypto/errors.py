@@ -35,6 +35,10 @@ class Malformed(SailauError):
         return _sentences(f"{self.field}: {self.problem}", self.advice)
 
 
+class NotNow(SailauError):
+    """Nobody's fault that asked: the system cannot do it at the moment, and has done nothing."""
+
+
 class Rejected(SailauError):
     """A well-formed statement that is not true.
 

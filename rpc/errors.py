@@ -35,7 +35,7 @@ from google.rpc.error_details_pb2 import ErrorInfo  # type: ignore[import-untype
 from google.rpc.status_pb2 import Status  # type: ignore[import-untyped]
 from grpc_status import rpc_status  # type: ignore[import-untyped]
 
-from crypto.errors import Malformed, Rejected, SailauError
+from crypto.errors import Malformed, NotNow, Rejected, SailauError
 
 M = TypeVar("M", bound=Message)
 
@@ -130,6 +130,10 @@ def status_of(error: SailauError) -> grpc.Status | None:
     for kind, code in CODES.items():
         if isinstance(error, kind):
             return build_status(code, str(error), _reason(error), _metadata(error))
+    if isinstance(error, NotNow):
+        # Why is for the log: it may name files and machines.
+        problem = "the server cannot store anything at the moment; try again"
+        return build_status(grpc.StatusCode.UNAVAILABLE, problem, "Unavailable", {})
     return None
 
 

@@ -18,7 +18,7 @@ from typing import Any, TypeAlias
 
 import grpc
 
-from crypto.errors import Malformed, SailauError
+from crypto.errors import Malformed, NotNow, SailauError
 from rpc.caller import caller
 from rpc.errors import Busy, build_status, status_of
 
@@ -173,6 +173,8 @@ def answered(method: str, context: grpc.ServicerContext) -> Iterator[None]:
     try:
         yield
     except SailauError as error:
+        if isinstance(error, NotNow):
+            LOGGER.error("%s: %s", method, error)
         status = status_of(error)
         context.abort_with_status(status or _internal(method, error))
     except grpc.RpcError as error:

@@ -24,6 +24,8 @@ def notices(state: State, present: Sequence[int]) -> tuple[str, ...]:
     found = [*_excluded(state), *_late(state, present)]
     if state.phase is Phase.TALLIED:
         found += _between_sessions(state, present)
+    elif state.phase >= Phase.READY and len(state.eligible()) < state.context.quorum:
+        found.append(_too_few(state))
     return tuple(found)
 
 
@@ -97,6 +99,14 @@ def _excluded(state: State) -> Iterator[str]:
         )
 
 
+def _too_few(state: State) -> str:
+    return (
+        f"Only {len(state.eligible())} of {state.context.trustees} trustees are left, and "
+        f"decrypting needs {state.context.quorum}: nobody can open the totals of this election "
+        "any more."
+    )
+
+
 def _between_sessions(state: State, present: Sequence[int]) -> Iterator[str]:
     """When no session is on that could still be finished."""
     quorum, session = state.context.quorum, state.session
@@ -104,11 +114,7 @@ def _between_sessions(state: State, present: Sequence[int]) -> Iterator[str]:
         return
     eligible = state.eligible()
     if len(eligible) < quorum:
-        yield (
-            f"Only {len(eligible)} of {state.context.trustees} trustees are left, and "
-            f"decrypting needs {quorum}: nobody can open the totals of this election any "
-            "more. Publish the record as it is; the vote has to be held again."
-        )
+        yield (f"{_too_few(state)} Publish the record as it is; the vote has to be held again.")
         return
     there = [i for i in eligible if i in present]
     if len(there) < quorum:

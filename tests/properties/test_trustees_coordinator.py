@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 
 import pytest
 
 from crypto.errors import Malformed, Rejected
 from crypto.parameters import TOY
-from record.artifacts import KeyCommitment
+from record.artifacts import Accusation, KeyCommitment, Purpose
 from record.state import Phase, Status
-from tests.decrypting import close_polls
+from tests.decrypting import Session, close_polls
 from tests.trustee_machines import Hall, ceremony, fork, tallied
 from tests.world import World, manifest_bytes
 from trustees import vault
 from trustees.attendance import PRESENT
 from trustees.messages import PostArtifact, PostNonceShares
+from trustees.notices import notices
 
 
 @cache
@@ -265,3 +267,17 @@ def test_wrong_nonce_shares() -> None:
         with pytest.raises(Malformed):
             hall.coordinator.post_nonce_shares(1, 1, shares)
     assert hall.nonce_shares.rows == {}
+
+
+def test_too_few_left_is_said_before_the_polls_open() -> None:
+    """Who sees it then can still make the election again."""
+    world = World.create(TOY[-1], until=Phase.READY)
+    for i in (1, 2):
+        drill = Session(world, (i, 3), Purpose.DRILL)
+        world.append(drill.statement())
+        root = world.state.round_root
+        (good,) = drill.commitments(i)
+        world.append(good)
+        wrong = replace(good, commitments=(bytes(32),), transcript=root)
+        world.append(Accusation(i, world.sign(wrong).data, "R.equivocation"))
+    assert any("nobody can open the totals" in n for n in notices(world.state, (1, 2, 3)))
