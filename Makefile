@@ -22,8 +22,8 @@ SEED ?=
 FUZZ_SECONDS ?= 60
 # Elections that `make kill-ceremony` holds.
 ROUNDS ?= 10
-# Processes that run the tests, and further arguments for pytest.
-JOBS ?= 2
+# Processes that run the tests (many of which wait for programs), and further arguments for pytest.
+JOBS ?= 3
 ARGS ?=
 
 PROTOS := $(sort $(wildcard proto/sailau/v1/*.proto))
@@ -89,7 +89,7 @@ buf: $(TEST)/.installed ## Lint the .proto files and check their format (buf)
 
 .PHONY: pytest
 pytest: $(TEST)/.installed ## Run the tests (JOBS=N ARGS=...)
-	$(TEST)/bin/pytest -n $(JOBS) $(ARGS)
+	$(TEST)/bin/pytest -n $(JOBS) --dist worksteal $(ARGS)
 
 .PHONY: test-slow
 test-slow: $(TEST)/.installed ## Run the tests that `make test` leaves out because they take long

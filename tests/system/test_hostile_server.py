@@ -28,7 +28,7 @@ from record.artifacts import MAX_BALLOT
 from record.artifacts import Role as SigningRole
 from record.proofs import verify_ballot
 from rpc.credentials import public_server_credentials
-from rpc.errors import Busy, ServerFailed, explain
+from rpc.errors import Busy, Unavailable, explain
 from rpc.interceptor import CALLS_PER_CALLER, STREAMS_IN
 from sailau.v1 import ballot_box_pb2, ballot_box_pb2_grpc
 from tests.ballots import Plain, device_statement, encrypt
@@ -219,7 +219,7 @@ def test_a_large_artifact_is_not_even_parsed(polls: Polls, monkeypatch: pytest.M
 def test_a_full_disk_is_told_to_the_operator_alone(
     polls: Polls, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The log says what is wrong, the caller gets a reference; the board goes on afterwards."""
+    """The log says what is wrong, the caller to try again; the board goes on afterwards."""
 
     def full(*_: Any) -> None:
         raise StoreFailed("board.db: database or disk is full")
@@ -227,7 +227,7 @@ def test_a_full_disk_is_told_to_the_operator_alone(
     ballot, size = polls.ballot(ONE), polls.board.size()
     with monkeypatch.context() as patched, caplog.at_level(logging.INFO):
         patched.setattr(polls.store, "append", full)
-        with pytest.raises(ServerFailed) as caught:
+        with pytest.raises(Unavailable) as caught:
             polls.client(ONE).submit(ballot)
     assert "disk is full" in caplog.text
     assert "disk" not in str(caught.value)
