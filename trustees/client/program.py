@@ -135,14 +135,22 @@ class TrusteeClient:
             helpers.start()
             while not (self._over() or until(self._trustee)):
                 self._turn(feed, helpers)
-            if self._trustee.phase is Phase.ABORTED:
-                self._tell(self._step().event)  # whatever `until` says: secrets are erased
+            if self._trustee.phase is Phase.ABORTED or until(self._trustee):
+                self._last_step()
         except _StoppedError:
             pass
         finally:
             self._trustee.close()
             helpers.stop()
         return self._aborted
+
+    def _last_step(self) -> None:
+        """What is not needed any more is erased by it, however the program was to end."""
+        event = self._step().event
+        if self._trustee.phase is Phase.ABORTED:
+            self._tell(event)
+        elif isinstance(event, Refusing):
+            raise event.reason
 
     def _over(self) -> bool:
         return self._aborted is not None or self._declined or self._stop.is_set()
