@@ -36,7 +36,10 @@ class Malformed(SailauError):
 
 
 class NotNow(SailauError):
-    """Nobody's fault that asked: the system cannot do it at the moment, and has done nothing."""
+    """Nobody's fault that asked: the system cannot do it at the moment; ask again.
+
+    Asking again is safe: what was done all the same gives the same answer.
+    """
 
 
 class Rejected(SailauError):

@@ -14,7 +14,7 @@ it is no value at all needs nothing else.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -23,12 +23,10 @@ from google.protobuf.message import DecodeError
 from crypto.errors import Malformed, Rejected
 from record.artifacts import (
     PART,
+    SIGNATURE_SIZE,
     TRUSTEE_STATEMENTS,
     Accusation,
     Artifact,
-    DecryptionCommitments,
-    DecryptionResponses,
-    DecryptionShares,
     EncryptedShares,
     KeyCommitment,
     KeyConfirmation,
@@ -41,7 +39,8 @@ from record.artifacts import (
 )
 from record.ceremony_rules import equivocation
 from record.rule import Read
-from record.state import Round, State
+from record.state import State
+from record.tally_rules import ROUND_OF, RoundPart
 from sailau.v1 import record_pb2
 
 if TYPE_CHECKING:
@@ -60,15 +59,8 @@ _PROVED = (
     "R.decryption-commitment",
     "R.decryption-share",
 )
-_SIGNATURE = 67
 _MAX_MESSAGE = 15 * 2**20
 """Bytes that an accusation can hold; what is longer is refused and proves nothing."""
-_Part: TypeAlias = DecryptionCommitments | DecryptionShares | DecryptionResponses
-_ROUNDS: dict[type, Round] = {
-    DecryptionCommitments: Round.COMMITMENTS,
-    DecryptionShares: Round.SHARES,
-    DecryptionResponses: Round.RESPONSES,
-}
 
 
 def judge(transcript: Transcript, accusation: Accusation, read: Read) -> None:
@@ -122,7 +114,7 @@ def _signed(transcript: Transcript, message: bytes, trustee: int) -> bool:
     except DecodeError:
         return False
     kind = kind_of(raw)
-    if kind is None or kind not in TRUSTEE_STATEMENTS or len(raw.signature) != _SIGNATURE - 3:
+    if kind is None or kind not in TRUSTEE_STATEMENTS or len(raw.signature) != 64:
         return False
     raw.DiscardUnknownFields()  # type: ignore[attr-defined, unused-ignore]
     if raw.SerializeToString(deterministic=True) != message:
@@ -134,7 +126,7 @@ def _signed(transcript: Transcript, message: bytes, trustee: int) -> bool:
         return False
     key = Ed25519PublicKey.from_public_bytes(context.trustee_key(trustee).public_key)
     try:
-        key.verify(raw.signature, signed_message(context.base_hash, message[:-_SIGNATURE]))
+        key.verify(raw.signature, signed_message(context.base_hash, message[:-SIGNATURE_SIZE]))
     except InvalidSignature:
         return False
     return True
@@ -169,11 +161,11 @@ def _in_its_place(state: State, statement: TrusteeStatement, read: Read) -> Trus
     return _part_in_its_place(state, statement, read)
 
 
-def _part_in_its_place(state: State, statement: _Part, read: Read) -> TrusteeStatement | None:
+def _part_in_its_place(state: State, statement: RoundPart, read: Read) -> TrusteeStatement | None:
     session = state.session
     if session is None or session.number != statement.session or statement.first % PART:
         return None
-    parts = session.parts.get((_ROUNDS[type(statement)], statement.trustee), [])
+    parts = session.parts.get((ROUND_OF[type(statement)], statement.trustee), [])
     number = statement.first // PART
     if number >= len(parts):
         return None

@@ -52,7 +52,7 @@ _COMMITMENT_CONTEXT = b"sailau.v1.KeyCommitment\x00"
 UNSEEN = bytes(32)
 """A `transcript` that whoever signs the statement has yet to fill in."""
 # Tag (2 bytes) and length (1) of the signature field, then 64 bytes: always the last 67.
-_SIGNATURE_SIZE = 67
+SIGNATURE_SIZE = 67
 
 
 class Signer(Protocol):
@@ -620,7 +620,7 @@ def verify_signature(artifact: Artifact, base_hash: bytes, public_key: bytes, si
 
     The error names no culprit: who does not sign as `signer` may be anybody.
     """
-    unsigned = artifact.data[:-_SIGNATURE_SIZE]
+    unsigned = artifact.data[:-SIGNATURE_SIZE]
     try:
         Ed25519PublicKey.from_public_bytes(public_key).verify(
             artifact.signature, signed_message(base_hash, unsigned)

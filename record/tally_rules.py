@@ -37,7 +37,7 @@ from record.state import Phase, Round, SessionState, State, Status
 
 RoundPart: TypeAlias = DecryptionCommitments | DecryptionShares | DecryptionResponses
 
-_ROUND: dict[type, Round] = {
+ROUND_OF: dict[type, Round] = {
     DecryptionCommitments: Round.COMMITMENTS,
     DecryptionShares: Round.SHARES,
     DecryptionResponses: Round.RESPONSES,
@@ -183,7 +183,7 @@ def _entries(statement: RoundPart) -> Sequence[object]:
 
 
 def _check_part(state: State, statement: RoundPart) -> None:
-    i, round_ = statement.trustee, _ROUND[type(statement)]
+    i, round_ = statement.trustee, ROUND_OF[type(statement)]
     session = _session(state, f"trustee {i}")
     parts = session.parts.get((round_, i), [])
     first = PART * len(parts)
@@ -206,7 +206,7 @@ def _check_part(state: State, statement: RoundPart) -> None:
 
 
 def _apply_part(state: State, statement: RoundPart, index: int) -> None:
-    key = _ROUND[type(statement)], statement.trustee
+    key = ROUND_OF[type(statement)], statement.trustee
     _session(state).parts.setdefault(key, []).append(index)
 
 

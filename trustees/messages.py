@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from crypto.errors import SailauError
-from identity.rolekeys import spoken
 from record.manifest import Text
 
 # --- messages
@@ -56,16 +55,6 @@ class Confirmation:
     quorum: int
     base_hash: bytes
     key_ceremony_hash: bytes
-
-    @property
-    def spoken_base_hash(self) -> str:
-        """H_B in twelve groups of five digits, to be read aloud."""
-        return spoken(self.base_hash)
-
-    @property
-    def spoken_key_ceremony_hash(self) -> str:
-        """H_G in twelve groups of five digits, to be read aloud."""
-        return spoken(self.key_ceremony_hash)
 
 
 @dataclass(frozen=True, slots=True)
