@@ -17,7 +17,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from ballotbox.challenges import ChallengeFile
-from ballotbox.device import DeviceMachine, Selections
+from ballotbox.device import DeviceMachine
+from ballotbox.encryption import Selections
 from ballotbox.journal import Kind, Outgoing
 from ballotbox.receipts import Receipt
 from crypto.errors import Rejected

@@ -27,6 +27,7 @@ from record import wire
 from record.wire import (
     ChainingField,
     Count,
+    Details,
     Element,
     Hash,
     Index,
@@ -34,11 +35,14 @@ from record.wire import (
     LargeBytes,
     OptionalChainingField,
     OptionalHash,
+    OptionalLabel,
     OptionalText,
+    OptionalTime,
     Scalar,
     SharesCiphertext,
     SmallCount,
     Text,
+    Time,
 )
 from sailau.v1 import record_pb2
 
@@ -189,6 +193,7 @@ class CeremonyAbandoned:
     """The administrator gives a key ceremony up."""
 
     reason: Text
+    time: OptionalTime = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,6 +213,32 @@ class Opening:
     vote_key: Element
     data_key: Element
     extended_base_hash: Hash
+    reason: OptionalText = ""
+    time: OptionalTime = 0
+
+
+class Action(enum.IntEnum):
+    """What was done to run the election; `ACTORS` says by whom."""
+
+    SERVER_STARTED = 1
+    SERVER_STOPPED = 2
+    KEYS_USED = 3
+    CONFIGURED = 4
+    RECOVERED = 5
+    CHECKED = 6
+    NOTED = 7
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """An act of whoever runs the election, and why; `time` in seconds, a whole minute."""
+
+    role: Role
+    action: Action
+    reason: Text
+    time: Time
+    subject: OptionalLabel = ""
+    details: Details = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -291,6 +322,7 @@ class DeviceMissing:
 
     device: Label
     reason: Text
+    time: OptionalTime = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -301,6 +333,8 @@ class PollsClose:
     cast: Count
     challenged: Count
     spoiled: Count
+    reason: OptionalText = ""
+    time: OptionalTime = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -449,6 +483,7 @@ class Result:
     """The election's protocol."""
 
     contests: tuple[ContestResult, ...]
+    time: OptionalTime = 0
 
 
 Statement: TypeAlias = (
@@ -462,6 +497,7 @@ Statement: TypeAlias = (
     | Accusation
     | CeremonyAbandoned
     | Opening
+    | Operation
     | Device
     | Ballot
     | Cast
@@ -519,6 +555,7 @@ _CLASSES: dict[str, type[Statement]] = {
     "accusation": Accusation,
     "ceremony_abandoned": CeremonyAbandoned,
     "decrypted_ballot": DecryptedBallot,
+    "operation": Operation,
 }
 _NAMES = {cls: name for name, cls in _CLASSES.items()}
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from crypto.elgamal import Ciphertext
 from record.artifacts import (
     PART,
+    Action,
     DecryptedTally,
     EncryptedShares,
     EncryptedTally,
@@ -168,6 +169,8 @@ class State:
     decrypted_options: int = 0
     opened: int = 0
     result: Result | None = None
+    configuration: str = ""
+    last_server_action: Action | None = None
     _sets: tuple[TallySet, ...] | None = None
     _places: tuple[Place, ...] = ()
 

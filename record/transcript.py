@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from crypto.errors import Rejected
-from record import accusations, ceremony_rules, polls_rules, tally_rules
+from record import accusations, ceremony_rules, operation_rules, polls_rules, tally_rules
 from record.artifacts import (
     TRUSTEE_STATEMENTS,
     Accusation,
@@ -25,6 +25,7 @@ from record.artifacts import (
     Device,
     DeviceClose,
     DeviceMissing,
+    Operation,
     Role,
     Statement,
     TrusteeStatement,
@@ -40,6 +41,7 @@ from record.state import Phase, State
 _RULES: Mapping[type, Rule[Any]] = {
     Accusation: ceremony_rules.ACCUSATION,
     **ceremony_rules.RULES,
+    **operation_rules.RULES,
     **polls_rules.RULES,
     **tally_rules.RULES,
 }
@@ -136,11 +138,14 @@ class Transcript:
         )
 
     def signer(self, statement: Statement) -> Signer:
-        """Whose signature the statement needs; raises `Rejected` for an unknown name."""
+        """Whose signature the statement needs; raises `Rejected` if there is nobody."""
         rule = _RULES[type(statement)]
         context = self.context
         if rule.signer is Role.TRUSTEE:
             key = context.trustee_key(statement.trustee)  # type: ignore[union-attr]
+        elif isinstance(statement, Operation):
+            operation_rules.check_actor(statement)
+            key = context.single_key(statement.role)
         elif rule.signer is Role.DEVICE:
             key = context.role_key(Role.DEVICE, statement.device)  # type: ignore[union-attr]
         else:

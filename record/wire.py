@@ -24,6 +24,8 @@ from crypto.sealing import SealedNonce
 
 MAX_LABEL = 100
 MAX_TEXT = 2000
+MAX_DETAILS = 16_000
+MINUTE = 60
 MAX_INDEX = 2**31 - 1
 
 V = TypeVar("V")
@@ -65,10 +67,24 @@ def _integer(low: int, high: int) -> Codec:
     return Codec(read, _unchanged)
 
 
-def _label(limit: int) -> Codec:
+def _minutes(*, optional: bool = False) -> Codec:
+    number_of = _integer(0 if optional else MINUTE, 2**53).read
+
+    def read(number: Any, group: Group | None, path: str) -> int:
+        seconds = number_of(number, group, path)
+        if seconds % MINUTE:
+            raise Malformed(path, f"is {seconds}, which is not a whole minute", "cut the seconds")
+        return int(seconds)
+
+    return Codec(read, _unchanged)
+
+
+def _label(limit: int, *, optional: bool = False) -> Codec:
+    low = 0 if optional else 1
+
     def read(text: Any, _: Group | None, path: str) -> str:
-        if not 0 < len(text) <= limit:
-            raise Malformed(path, f"has {len(text)} characters, not 1..{limit}")
+        if not low <= len(text) <= limit:
+            raise Malformed(path, f"has {len(text)} characters, not {low}..{limit}")
         if text != text.strip() or any(unicodedata.category(c) == "Cc" for c in text):
             raise Malformed(path, "is not a label: it has control characters or outer white space")
         return str(text)
@@ -128,6 +144,10 @@ Count = Annotated[int, _integer(0, 2**53)]
 Label = Annotated[str, _label(MAX_LABEL)]
 Text = Annotated[str, _text(MAX_TEXT)]
 OptionalText = Annotated[str, _text(MAX_TEXT, optional=True)]
+OptionalLabel = Annotated[str, _label(MAX_LABEL, optional=True)]
+Details = Annotated[str, _text(MAX_DETAILS, optional=True)]
+Time = Annotated[int, _minutes()]
+OptionalTime = Annotated[int, _minutes(optional=True)]
 LargeBytes = Annotated[bytes, _bytes(15 * 2**20)]
 
 # Values of crypto/ know nothing of protobuf; their fields are declared here.

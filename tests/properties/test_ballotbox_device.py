@@ -15,7 +15,8 @@ from ballotbox.challenges import (
     make_challenge_file,
     parse_challenge_file,
 )
-from ballotbox.device import DeviceMachine, Selections, encrypt_ballot
+from ballotbox.device import DeviceMachine
+from ballotbox.encryption import Selections, encrypt_ballot
 from ballotbox.journal import Journal
 from crypto.errors import Malformed, Rejected
 from crypto.parameters import STANDARD, TOY

@@ -20,8 +20,8 @@ from ballotbox.challenges import (
     make_challenge_file,
     parse_challenge_file,
 )
-from ballotbox.device import encrypt_ballot
 from ballotbox.disputes import Claim, judge, parse_dispute
+from ballotbox.encryption import encrypt_ballot
 from ballotbox.receipts import (
     Receipt,
     ReceiptKind,

@@ -58,7 +58,7 @@ class AdministrationServiceServicer:
 
     def Publish(self, request, context):
         """Puts an administrator's artifact on the record: CeremonyAbandoned, Opening,
-        DeviceMissing, PollsClose or Result. The same bytes again give the same answer.
+        DeviceMissing, PollsClose, Result or an Operation. The same bytes again give the same answer.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

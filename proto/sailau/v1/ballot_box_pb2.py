@@ -25,15 +25,15 @@ _sym_db = _symbol_database.Default()
 from sailau.v1 import record_pb2 as sailau_dot_v1_dot_record__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1asailau/v1/ballot_box.proto\x12\tsailau.v1\x1a\x16sailau/v1/record.proto\"G\n\x07Receipt\x12\x19\n\x11\x63onfirmation_code\x18\x01 \x01(\x0c\x12\r\n\x05index\x18\x02 \x01(\x04\x12\x12\n\ntlog_proof\x18\x03 \x01(\x0c\"\x98\x01\n\x0fReceiptContents\x12$\n\x04kind\x18\x01 \x01(\x0e\x32\x16.sailau.v1.ReceiptKind\x12\x11\n\tbase_hash\x18\x02 \x01(\x0c\x12\x19\n\x11\x63onfirmation_code\x18\x03 \x01(\x0c\x12\x1f\n\x05\x65ntry\x18\x04 \x01(\x0b\x32\x10.sailau.v1.Entry\x12\x10\n\x08\x61rtifact\x18\x05 \x01(\x0c\")\n\x15RegisterDeviceRequest\x12\x10\n\x08\x61rtifact\x18\x01 \x01(\x0c\"\'\n\x16RegisterDeviceResponse\x12\r\n\x05index\x18\x01 \x01(\x04\"!\n\rSubmitRequest\x12\x10\n\x08\x61rtifact\x18\x01 \x01(\x0c\"5\n\x0eSubmitResponse\x12#\n\x07receipt\x18\x01 \x01(\x0b\x32\x12.sailau.v1.Receipt\"\x1f\n\x0b\x43\x61stRequest\x12\x10\n\x08\x61rtifact\x18\x01 \x01(\x0c\"3\n\x0c\x43\x61stResponse\x12#\n\x07receipt\x18\x01 \x01(\x0b\x32\x12.sailau.v1.Receipt\"$\n\x10\x43hallengeRequest\x12\x10\n\x08\x61rtifact\x18\x01 \x01(\x0c\"8\n\x11\x43hallengeResponse\x12#\n\x07receipt\x18\x01 \x01(\x0b\x32\x12.sailau.v1.Receipt\"T\n\x11GetReceiptRequest\x12\x19\n\x11\x63onfirmation_code\x18\x01 \x01(\x0c\x12$\n\x04kind\x18\x02 \x01(\x0e\x32\x16.sailau.v1.ReceiptKind\"9\n\x12GetReceiptResponse\x12#\n\x07receipt\x18\x01 \x01(\x0b\x32\x12.sailau.v1.Receipt\"&\n\x12\x43loseDeviceRequest\x12\x10\n\x08\x61rtifact\x18\x01 \x01(\x0c\"$\n\x13\x43loseDeviceResponse\x12\r\n\x05index\x18\x01 \x01(\x04*{\n\x0bReceiptKind\x12\x1c\n\x18RECEIPT_KIND_UNSPECIFIED\x10\x00\x12\x1a\n\x16RECEIPT_KIND_SUBMITTED\x10\x01\x12\x15\n\x11RECEIPT_KIND_CAST\x10\x02\x12\x1b\n\x17RECEIPT_KIND_CHALLENGED\x10\x03\x32\xc2\x03\n\x10\x42\x61llotBoxService\x12U\n\x0eRegisterDevice\x12 .sailau.v1.RegisterDeviceRequest\x1a!.sailau.v1.RegisterDeviceResponse\x12=\n\x06Submit\x12\x18.sailau.v1.SubmitRequest\x1a\x19.sailau.v1.SubmitResponse\x12\x37\n\x04\x43\x61st\x12\x16.sailau.v1.CastRequest\x1a\x17.sailau.v1.CastResponse\x12\x46\n\tChallenge\x12\x1b.sailau.v1.ChallengeRequest\x1a\x1c.sailau.v1.ChallengeResponse\x12I\n\nGetReceipt\x12\x1c.sailau.v1.GetReceiptRequest\x1a\x1d.sailau.v1.GetReceiptResponse\x12L\n\x0b\x43loseDevice\x12\x1d.sailau.v1.CloseDeviceRequest\x1a\x1e.sailau.v1.CloseDeviceResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1asailau/v1/ballot_box.proto\x12\tsailau.v1\x1a\x16sailau/v1/record.proto\"G\n\x07Receipt\x12\x19\n\x11\x63onfirmation_code\x18\x01 \x01(\x0c\x12\r\n\x05index\x18\x02 \x01(\x04\x12\x12\n\ntlog_proof\x18\x03 \x01(\x0c\"\x98\x01\n\x0fReceiptContents\x12$\n\x04kind\x18\x01 \x01(\x0e\x32\x16.sailau.v1.ReceiptKind\x12\x11\n\tbase_hash\x18\x02 \x01(\x0c\x12\x19\n\x11\x63onfirmation_code\x18\x03 \x01(\x0c\x12\x1f\n\x05\x65ntry\x18\x04 \x01(\x0b\x32\x10.sailau.v1.Entry\x12\x10\n\x08\x61rtifact\x18\x05 \x01(\x0c\")\n\x15RegisterDeviceRequest\x12\x10\n\x08\x61rtifact\x18\x01 \x01(\x0c\"\'\n\x16RegisterDeviceResponse\x12\r\n\x05index\x18\x01 \x01(\x04\"0\n\rSubmitRequest\x12\x10\n\x08\x61rtifact\x18\x01 \x01(\x0c\x12\r\n\x05hints\x18\x02 \x01(\x0c\"5\n\x0eSubmitResponse\x12#\n\x07receipt\x18\x01 \x01(\x0b\x32\x12.sailau.v1.Receipt\"\x1f\n\x0b\x43\x61stRequest\x12\x10\n\x08\x61rtifact\x18\x01 \x01(\x0c\"3\n\x0c\x43\x61stResponse\x12#\n\x07receipt\x18\x01 \x01(\x0b\x32\x12.sailau.v1.Receipt\"$\n\x10\x43hallengeRequest\x12\x10\n\x08\x61rtifact\x18\x01 \x01(\x0c\"8\n\x11\x43hallengeResponse\x12#\n\x07receipt\x18\x01 \x01(\x0b\x32\x12.sailau.v1.Receipt\"T\n\x11GetReceiptRequest\x12\x19\n\x11\x63onfirmation_code\x18\x01 \x01(\x0c\x12$\n\x04kind\x18\x02 \x01(\x0e\x32\x16.sailau.v1.ReceiptKind\"9\n\x12GetReceiptResponse\x12#\n\x07receipt\x18\x01 \x01(\x0b\x32\x12.sailau.v1.Receipt\"0\n\rUploadRequest\x12\x10\n\x08\x61rtifact\x18\x01 \x01(\x0c\x12\r\n\x05hints\x18\x02 \x01(\x0c\"\x1f\n\x0eUploadResponse\x12\r\n\x05index\x18\x01 \x01(\x04\"&\n\x12\x43loseDeviceRequest\x12\x10\n\x08\x61rtifact\x18\x01 \x01(\x0c\"$\n\x13\x43loseDeviceResponse\x12\r\n\x05index\x18\x01 \x01(\x04*{\n\x0bReceiptKind\x12\x1c\n\x18RECEIPT_KIND_UNSPECIFIED\x10\x00\x12\x1a\n\x16RECEIPT_KIND_SUBMITTED\x10\x01\x12\x15\n\x11RECEIPT_KIND_CAST\x10\x02\x12\x1b\n\x17RECEIPT_KIND_CHALLENGED\x10\x03\x32\x85\x04\n\x10\x42\x61llotBoxService\x12U\n\x0eRegisterDevice\x12 .sailau.v1.RegisterDeviceRequest\x1a!.sailau.v1.RegisterDeviceResponse\x12=\n\x06Submit\x12\x18.sailau.v1.SubmitRequest\x1a\x19.sailau.v1.SubmitResponse\x12\x37\n\x04\x43\x61st\x12\x16.sailau.v1.CastRequest\x1a\x17.sailau.v1.CastResponse\x12\x46\n\tChallenge\x12\x1b.sailau.v1.ChallengeRequest\x1a\x1c.sailau.v1.ChallengeResponse\x12I\n\nGetReceipt\x12\x1c.sailau.v1.GetReceiptRequest\x1a\x1d.sailau.v1.GetReceiptResponse\x12\x41\n\x06Upload\x12\x18.sailau.v1.UploadRequest\x1a\x19.sailau.v1.UploadResponse(\x01\x30\x01\x12L\n\x0b\x43loseDevice\x12\x1d.sailau.v1.CloseDeviceRequest\x1a\x1e.sailau.v1.CloseDeviceResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'sailau.v1.ballot_box_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_RECEIPTKIND']._serialized_start=872
-  _globals['_RECEIPTKIND']._serialized_end=995
+  _globals['_RECEIPTKIND']._serialized_start=970
+  _globals['_RECEIPTKIND']._serialized_end=1093
   _globals['_RECEIPT']._serialized_start=65
   _globals['_RECEIPT']._serialized_end=136
   _globals['_RECEIPTCONTENTS']._serialized_start=139
@@ -43,25 +43,29 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_REGISTERDEVICERESPONSE']._serialized_start=336
   _globals['_REGISTERDEVICERESPONSE']._serialized_end=375
   _globals['_SUBMITREQUEST']._serialized_start=377
-  _globals['_SUBMITREQUEST']._serialized_end=410
-  _globals['_SUBMITRESPONSE']._serialized_start=412
-  _globals['_SUBMITRESPONSE']._serialized_end=465
-  _globals['_CASTREQUEST']._serialized_start=467
-  _globals['_CASTREQUEST']._serialized_end=498
-  _globals['_CASTRESPONSE']._serialized_start=500
-  _globals['_CASTRESPONSE']._serialized_end=551
-  _globals['_CHALLENGEREQUEST']._serialized_start=553
-  _globals['_CHALLENGEREQUEST']._serialized_end=589
-  _globals['_CHALLENGERESPONSE']._serialized_start=591
-  _globals['_CHALLENGERESPONSE']._serialized_end=647
-  _globals['_GETRECEIPTREQUEST']._serialized_start=649
-  _globals['_GETRECEIPTREQUEST']._serialized_end=733
-  _globals['_GETRECEIPTRESPONSE']._serialized_start=735
-  _globals['_GETRECEIPTRESPONSE']._serialized_end=792
-  _globals['_CLOSEDEVICEREQUEST']._serialized_start=794
-  _globals['_CLOSEDEVICEREQUEST']._serialized_end=832
-  _globals['_CLOSEDEVICERESPONSE']._serialized_start=834
-  _globals['_CLOSEDEVICERESPONSE']._serialized_end=870
-  _globals['_BALLOTBOXSERVICE']._serialized_start=998
-  _globals['_BALLOTBOXSERVICE']._serialized_end=1448
+  _globals['_SUBMITREQUEST']._serialized_end=425
+  _globals['_SUBMITRESPONSE']._serialized_start=427
+  _globals['_SUBMITRESPONSE']._serialized_end=480
+  _globals['_CASTREQUEST']._serialized_start=482
+  _globals['_CASTREQUEST']._serialized_end=513
+  _globals['_CASTRESPONSE']._serialized_start=515
+  _globals['_CASTRESPONSE']._serialized_end=566
+  _globals['_CHALLENGEREQUEST']._serialized_start=568
+  _globals['_CHALLENGEREQUEST']._serialized_end=604
+  _globals['_CHALLENGERESPONSE']._serialized_start=606
+  _globals['_CHALLENGERESPONSE']._serialized_end=662
+  _globals['_GETRECEIPTREQUEST']._serialized_start=664
+  _globals['_GETRECEIPTREQUEST']._serialized_end=748
+  _globals['_GETRECEIPTRESPONSE']._serialized_start=750
+  _globals['_GETRECEIPTRESPONSE']._serialized_end=807
+  _globals['_UPLOADREQUEST']._serialized_start=809
+  _globals['_UPLOADREQUEST']._serialized_end=857
+  _globals['_UPLOADRESPONSE']._serialized_start=859
+  _globals['_UPLOADRESPONSE']._serialized_end=890
+  _globals['_CLOSEDEVICEREQUEST']._serialized_start=892
+  _globals['_CLOSEDEVICEREQUEST']._serialized_end=930
+  _globals['_CLOSEDEVICERESPONSE']._serialized_start=932
+  _globals['_CLOSEDEVICERESPONSE']._serialized_end=968
+  _globals['_BALLOTBOXSERVICE']._serialized_start=1096
+  _globals['_BALLOTBOXSERVICE']._serialized_end=1613
 # @@protoc_insertion_point(module_scope)

@@ -55,10 +55,12 @@ class RegisterDeviceResponse(_message.Message):
     def __init__(self, index: _Optional[int] = ...) -> None: ...
 
 class SubmitRequest(_message.Message):
-    __slots__ = ("artifact",)
+    __slots__ = ("artifact", "hints")
     ARTIFACT_FIELD_NUMBER: _ClassVar[int]
+    HINTS_FIELD_NUMBER: _ClassVar[int]
     artifact: bytes
-    def __init__(self, artifact: _Optional[bytes] = ...) -> None: ...
+    hints: bytes
+    def __init__(self, artifact: _Optional[bytes] = ..., hints: _Optional[bytes] = ...) -> None: ...
 
 class SubmitResponse(_message.Message):
     __slots__ = ("receipt",)
@@ -103,6 +105,20 @@ class GetReceiptResponse(_message.Message):
     RECEIPT_FIELD_NUMBER: _ClassVar[int]
     receipt: Receipt
     def __init__(self, receipt: _Optional[_Union[Receipt, _Mapping]] = ...) -> None: ...
+
+class UploadRequest(_message.Message):
+    __slots__ = ("artifact", "hints")
+    ARTIFACT_FIELD_NUMBER: _ClassVar[int]
+    HINTS_FIELD_NUMBER: _ClassVar[int]
+    artifact: bytes
+    hints: bytes
+    def __init__(self, artifact: _Optional[bytes] = ..., hints: _Optional[bytes] = ...) -> None: ...
+
+class UploadResponse(_message.Message):
+    __slots__ = ("index",)
+    INDEX_FIELD_NUMBER: _ClassVar[int]
+    index: int
+    def __init__(self, index: _Optional[int] = ...) -> None: ...
 
 class CloseDeviceRequest(_message.Message):
     __slots__ = ("artifact",)

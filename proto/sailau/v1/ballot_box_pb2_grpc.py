@@ -60,6 +60,11 @@ class BallotBoxServiceStub:
                 request_serializer=sailau_dot_v1_dot_ballot__box__pb2.GetReceiptRequest.SerializeToString,
                 response_deserializer=sailau_dot_v1_dot_ballot__box__pb2.GetReceiptResponse.FromString,
                 _registered_method=True)
+        self.Upload = channel.stream_stream(
+                '/sailau.v1.BallotBoxService/Upload',
+                request_serializer=sailau_dot_v1_dot_ballot__box__pb2.UploadRequest.SerializeToString,
+                response_deserializer=sailau_dot_v1_dot_ballot__box__pb2.UploadResponse.FromString,
+                _registered_method=True)
         self.CloseDevice = channel.unary_unary(
                 '/sailau.v1.BallotBoxService/CloseDevice',
                 request_serializer=sailau_dot_v1_dot_ballot__box__pb2.CloseDeviceRequest.SerializeToString,
@@ -107,6 +112,17 @@ class BallotBoxServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Upload(self, request_iterator, context):
+        """Takes many artifacts of a device in, in the order in which it made them: for a device
+        that was without a network. Each is answered, in the same order, once it is on the
+        record; what has been answered stays, however the call ends. The status of a call
+        that ends early is about the first artifact without an answer. Receipts are fetched
+        with GetReceipt. One such call a device at a time.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def CloseDevice(self, request, context):
         """Ends the device's chain: a DeviceClose artifact.
         """
@@ -141,6 +157,11 @@ def add_BallotBoxServiceServicer_to_server(servicer, server):
                     servicer.GetReceipt,
                     request_deserializer=sailau_dot_v1_dot_ballot__box__pb2.GetReceiptRequest.FromString,
                     response_serializer=sailau_dot_v1_dot_ballot__box__pb2.GetReceiptResponse.SerializeToString,
+            ),
+            'Upload': grpc.stream_stream_rpc_method_handler(
+                    servicer.Upload,
+                    request_deserializer=sailau_dot_v1_dot_ballot__box__pb2.UploadRequest.FromString,
+                    response_serializer=sailau_dot_v1_dot_ballot__box__pb2.UploadResponse.SerializeToString,
             ),
             'CloseDevice': grpc.unary_unary_rpc_method_handler(
                     servicer.CloseDevice,
@@ -284,6 +305,33 @@ class BallotBoxService:
             '/sailau.v1.BallotBoxService/GetReceipt',
             sailau_dot_v1_dot_ballot__box__pb2.GetReceiptRequest.SerializeToString,
             sailau_dot_v1_dot_ballot__box__pb2.GetReceiptResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Upload(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_stream(
+            request_iterator,
+            target,
+            '/sailau.v1.BallotBoxService/Upload',
+            sailau_dot_v1_dot_ballot__box__pb2.UploadRequest.SerializeToString,
+            sailau_dot_v1_dot_ballot__box__pb2.UploadResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -15,6 +15,17 @@ class Role(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     ROLE_TRUSTEE: _ClassVar[Role]
     ROLE_DEVICE: _ClassVar[Role]
 
+class Action(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    ACTION_UNSPECIFIED: _ClassVar[Action]
+    ACTION_SERVER_STARTED: _ClassVar[Action]
+    ACTION_SERVER_STOPPED: _ClassVar[Action]
+    ACTION_KEYS_USED: _ClassVar[Action]
+    ACTION_CONFIGURED: _ClassVar[Action]
+    ACTION_RECOVERED: _ClassVar[Action]
+    ACTION_CHECKED: _ClassVar[Action]
+    ACTION_NOTED: _ClassVar[Action]
+
 class SessionPurpose(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
     SESSION_PURPOSE_UNSPECIFIED: _ClassVar[SessionPurpose]
@@ -25,12 +36,20 @@ ROLE_ADMINISTRATOR: Role
 ROLE_SERVER: Role
 ROLE_TRUSTEE: Role
 ROLE_DEVICE: Role
+ACTION_UNSPECIFIED: Action
+ACTION_SERVER_STARTED: Action
+ACTION_SERVER_STOPPED: Action
+ACTION_KEYS_USED: Action
+ACTION_CONFIGURED: Action
+ACTION_RECOVERED: Action
+ACTION_CHECKED: Action
+ACTION_NOTED: Action
 SESSION_PURPOSE_UNSPECIFIED: SessionPurpose
 SESSION_PURPOSE_DRILL: SessionPurpose
 SESSION_PURPOSE_BALLOT: SessionPurpose
 
 class Artifact(_message.Message):
-    __slots__ = ("election", "trustee_keys", "encrypted_shares", "key_confirmation", "opening", "device", "ballot", "cast", "challenge", "device_close", "device_missing", "polls_close", "encrypted_tally", "decryption_session", "decryption_commitments", "decryption_shares", "decryption_responses", "decrypted_tally", "challenged_ballot_decryption", "result", "key_commitment", "share_complaint", "share_answer", "accusation", "ceremony_abandoned", "decrypted_ballot", "signature")
+    __slots__ = ("election", "trustee_keys", "encrypted_shares", "key_confirmation", "opening", "device", "ballot", "cast", "challenge", "device_close", "device_missing", "polls_close", "encrypted_tally", "decryption_session", "decryption_commitments", "decryption_shares", "decryption_responses", "decrypted_tally", "challenged_ballot_decryption", "result", "key_commitment", "share_complaint", "share_answer", "accusation", "ceremony_abandoned", "decrypted_ballot", "operation", "signature")
     ELECTION_FIELD_NUMBER: _ClassVar[int]
     TRUSTEE_KEYS_FIELD_NUMBER: _ClassVar[int]
     ENCRYPTED_SHARES_FIELD_NUMBER: _ClassVar[int]
@@ -57,6 +76,7 @@ class Artifact(_message.Message):
     ACCUSATION_FIELD_NUMBER: _ClassVar[int]
     CEREMONY_ABANDONED_FIELD_NUMBER: _ClassVar[int]
     DECRYPTED_BALLOT_FIELD_NUMBER: _ClassVar[int]
+    OPERATION_FIELD_NUMBER: _ClassVar[int]
     SIGNATURE_FIELD_NUMBER: _ClassVar[int]
     election: Election
     trustee_keys: TrusteeKeys
@@ -84,8 +104,9 @@ class Artifact(_message.Message):
     accusation: Accusation
     ceremony_abandoned: CeremonyAbandoned
     decrypted_ballot: DecryptedBallot
+    operation: Operation
     signature: bytes
-    def __init__(self, election: _Optional[_Union[Election, _Mapping]] = ..., trustee_keys: _Optional[_Union[TrusteeKeys, _Mapping]] = ..., encrypted_shares: _Optional[_Union[EncryptedShares, _Mapping]] = ..., key_confirmation: _Optional[_Union[KeyConfirmation, _Mapping]] = ..., opening: _Optional[_Union[Opening, _Mapping]] = ..., device: _Optional[_Union[Device, _Mapping]] = ..., ballot: _Optional[_Union[Ballot, _Mapping]] = ..., cast: _Optional[_Union[Cast, _Mapping]] = ..., challenge: _Optional[_Union[Challenge, _Mapping]] = ..., device_close: _Optional[_Union[DeviceClose, _Mapping]] = ..., device_missing: _Optional[_Union[DeviceMissing, _Mapping]] = ..., polls_close: _Optional[_Union[PollsClose, _Mapping]] = ..., encrypted_tally: _Optional[_Union[EncryptedTally, _Mapping]] = ..., decryption_session: _Optional[_Union[DecryptionSession, _Mapping]] = ..., decryption_commitments: _Optional[_Union[DecryptionCommitments, _Mapping]] = ..., decryption_shares: _Optional[_Union[DecryptionShares, _Mapping]] = ..., decryption_responses: _Optional[_Union[DecryptionResponses, _Mapping]] = ..., decrypted_tally: _Optional[_Union[DecryptedTally, _Mapping]] = ..., challenged_ballot_decryption: _Optional[_Union[ChallengedBallotDecryption, _Mapping]] = ..., result: _Optional[_Union[Result, _Mapping]] = ..., key_commitment: _Optional[_Union[KeyCommitment, _Mapping]] = ..., share_complaint: _Optional[_Union[ShareComplaint, _Mapping]] = ..., share_answer: _Optional[_Union[ShareAnswer, _Mapping]] = ..., accusation: _Optional[_Union[Accusation, _Mapping]] = ..., ceremony_abandoned: _Optional[_Union[CeremonyAbandoned, _Mapping]] = ..., decrypted_ballot: _Optional[_Union[DecryptedBallot, _Mapping]] = ..., signature: _Optional[bytes] = ...) -> None: ...
+    def __init__(self, election: _Optional[_Union[Election, _Mapping]] = ..., trustee_keys: _Optional[_Union[TrusteeKeys, _Mapping]] = ..., encrypted_shares: _Optional[_Union[EncryptedShares, _Mapping]] = ..., key_confirmation: _Optional[_Union[KeyConfirmation, _Mapping]] = ..., opening: _Optional[_Union[Opening, _Mapping]] = ..., device: _Optional[_Union[Device, _Mapping]] = ..., ballot: _Optional[_Union[Ballot, _Mapping]] = ..., cast: _Optional[_Union[Cast, _Mapping]] = ..., challenge: _Optional[_Union[Challenge, _Mapping]] = ..., device_close: _Optional[_Union[DeviceClose, _Mapping]] = ..., device_missing: _Optional[_Union[DeviceMissing, _Mapping]] = ..., polls_close: _Optional[_Union[PollsClose, _Mapping]] = ..., encrypted_tally: _Optional[_Union[EncryptedTally, _Mapping]] = ..., decryption_session: _Optional[_Union[DecryptionSession, _Mapping]] = ..., decryption_commitments: _Optional[_Union[DecryptionCommitments, _Mapping]] = ..., decryption_shares: _Optional[_Union[DecryptionShares, _Mapping]] = ..., decryption_responses: _Optional[_Union[DecryptionResponses, _Mapping]] = ..., decrypted_tally: _Optional[_Union[DecryptedTally, _Mapping]] = ..., challenged_ballot_decryption: _Optional[_Union[ChallengedBallotDecryption, _Mapping]] = ..., result: _Optional[_Union[Result, _Mapping]] = ..., key_commitment: _Optional[_Union[KeyCommitment, _Mapping]] = ..., share_complaint: _Optional[_Union[ShareComplaint, _Mapping]] = ..., share_answer: _Optional[_Union[ShareAnswer, _Mapping]] = ..., accusation: _Optional[_Union[Accusation, _Mapping]] = ..., ceremony_abandoned: _Optional[_Union[CeremonyAbandoned, _Mapping]] = ..., decrypted_ballot: _Optional[_Union[DecryptedBallot, _Mapping]] = ..., operation: _Optional[_Union[Operation, _Mapping]] = ..., signature: _Optional[bytes] = ...) -> None: ...
 
 class Entry(_message.Message):
     __slots__ = ("kind", "sha256", "size")
@@ -234,10 +255,12 @@ class Accusation(_message.Message):
     def __init__(self, trustee: _Optional[int] = ..., message: _Optional[bytes] = ..., check: _Optional[str] = ...) -> None: ...
 
 class CeremonyAbandoned(_message.Message):
-    __slots__ = ("reason",)
+    __slots__ = ("reason", "time")
     REASON_FIELD_NUMBER: _ClassVar[int]
+    TIME_FIELD_NUMBER: _ClassVar[int]
     reason: str
-    def __init__(self, reason: _Optional[str] = ...) -> None: ...
+    time: int
+    def __init__(self, reason: _Optional[str] = ..., time: _Optional[int] = ...) -> None: ...
 
 class KeyConfirmation(_message.Message):
     __slots__ = ("trustee", "base_hash", "key_ceremony_hash", "transcript")
@@ -252,14 +275,34 @@ class KeyConfirmation(_message.Message):
     def __init__(self, trustee: _Optional[int] = ..., base_hash: _Optional[bytes] = ..., key_ceremony_hash: _Optional[bytes] = ..., transcript: _Optional[bytes] = ...) -> None: ...
 
 class Opening(_message.Message):
-    __slots__ = ("vote_key", "data_key", "extended_base_hash")
+    __slots__ = ("vote_key", "data_key", "extended_base_hash", "reason", "time")
     VOTE_KEY_FIELD_NUMBER: _ClassVar[int]
     DATA_KEY_FIELD_NUMBER: _ClassVar[int]
     EXTENDED_BASE_HASH_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    TIME_FIELD_NUMBER: _ClassVar[int]
     vote_key: bytes
     data_key: bytes
     extended_base_hash: bytes
-    def __init__(self, vote_key: _Optional[bytes] = ..., data_key: _Optional[bytes] = ..., extended_base_hash: _Optional[bytes] = ...) -> None: ...
+    reason: str
+    time: int
+    def __init__(self, vote_key: _Optional[bytes] = ..., data_key: _Optional[bytes] = ..., extended_base_hash: _Optional[bytes] = ..., reason: _Optional[str] = ..., time: _Optional[int] = ...) -> None: ...
+
+class Operation(_message.Message):
+    __slots__ = ("role", "action", "reason", "time", "subject", "details")
+    ROLE_FIELD_NUMBER: _ClassVar[int]
+    ACTION_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    TIME_FIELD_NUMBER: _ClassVar[int]
+    SUBJECT_FIELD_NUMBER: _ClassVar[int]
+    DETAILS_FIELD_NUMBER: _ClassVar[int]
+    role: Role
+    action: Action
+    reason: str
+    time: int
+    subject: str
+    details: str
+    def __init__(self, role: _Optional[_Union[Role, str]] = ..., action: _Optional[_Union[Action, str]] = ..., reason: _Optional[str] = ..., time: _Optional[int] = ..., subject: _Optional[str] = ..., details: _Optional[str] = ...) -> None: ...
 
 class Device(_message.Message):
     __slots__ = ("device", "information", "information_hash", "initial_hash")
@@ -335,6 +378,12 @@ class EncryptedNonce(_message.Message):
     c2: SchnorrProof
     def __init__(self, c0: _Optional[bytes] = ..., c1: _Optional[bytes] = ..., c2: _Optional[_Union[SchnorrProof, _Mapping]] = ...) -> None: ...
 
+class BallotHints(_message.Message):
+    __slots__ = ("proofs",)
+    PROOFS_FIELD_NUMBER: _ClassVar[int]
+    proofs: _containers.RepeatedScalarFieldContainer[bytes]
+    def __init__(self, proofs: _Optional[_Iterable[bytes]] = ...) -> None: ...
+
 class Cast(_message.Message):
     __slots__ = ("device", "confirmation_code")
     DEVICE_FIELD_NUMBER: _ClassVar[int]
@@ -364,24 +413,30 @@ class DeviceClose(_message.Message):
     def __init__(self, device: _Optional[str] = ..., ballots: _Optional[int] = ..., chaining_field: _Optional[bytes] = ..., closing_hash: _Optional[bytes] = ...) -> None: ...
 
 class DeviceMissing(_message.Message):
-    __slots__ = ("device", "reason")
+    __slots__ = ("device", "reason", "time")
     DEVICE_FIELD_NUMBER: _ClassVar[int]
     REASON_FIELD_NUMBER: _ClassVar[int]
+    TIME_FIELD_NUMBER: _ClassVar[int]
     device: str
     reason: str
-    def __init__(self, device: _Optional[str] = ..., reason: _Optional[str] = ...) -> None: ...
+    time: int
+    def __init__(self, device: _Optional[str] = ..., reason: _Optional[str] = ..., time: _Optional[int] = ...) -> None: ...
 
 class PollsClose(_message.Message):
-    __slots__ = ("submitted", "cast", "challenged", "spoiled")
+    __slots__ = ("submitted", "cast", "challenged", "spoiled", "reason", "time")
     SUBMITTED_FIELD_NUMBER: _ClassVar[int]
     CAST_FIELD_NUMBER: _ClassVar[int]
     CHALLENGED_FIELD_NUMBER: _ClassVar[int]
     SPOILED_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    TIME_FIELD_NUMBER: _ClassVar[int]
     submitted: int
     cast: int
     challenged: int
     spoiled: int
-    def __init__(self, submitted: _Optional[int] = ..., cast: _Optional[int] = ..., challenged: _Optional[int] = ..., spoiled: _Optional[int] = ...) -> None: ...
+    reason: str
+    time: int
+    def __init__(self, submitted: _Optional[int] = ..., cast: _Optional[int] = ..., challenged: _Optional[int] = ..., spoiled: _Optional[int] = ..., reason: _Optional[str] = ..., time: _Optional[int] = ...) -> None: ...
 
 class EncryptedTally(_message.Message):
     __slots__ = ("units", "contest", "ballots", "options")
@@ -536,10 +591,12 @@ class DecryptedContest(_message.Message):
     def __init__(self, contest: _Optional[str] = ..., options: _Optional[_Iterable[_Union[DecryptedOption, _Mapping]]] = ...) -> None: ...
 
 class Result(_message.Message):
-    __slots__ = ("contests",)
+    __slots__ = ("contests", "time")
     CONTESTS_FIELD_NUMBER: _ClassVar[int]
+    TIME_FIELD_NUMBER: _ClassVar[int]
     contests: _containers.RepeatedCompositeFieldContainer[ContestResult]
-    def __init__(self, contests: _Optional[_Iterable[_Union[ContestResult, _Mapping]]] = ...) -> None: ...
+    time: int
+    def __init__(self, contests: _Optional[_Iterable[_Union[ContestResult, _Mapping]]] = ..., time: _Optional[int] = ...) -> None: ...
 
 class ContestResult(_message.Message):
     __slots__ = ("contest", "ballots", "options")
