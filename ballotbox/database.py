@@ -12,9 +12,8 @@ import threading
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
-from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DatabaseError, IntegrityError, OperationalError
 
 from ballotbox.errors import (
@@ -36,20 +35,17 @@ from ballotbox.schema import (
 )
 from identity.errors import KeystoreInUse, KeystoreWriteFailed
 from identity.files import FileLock
+from storage.sqlite import BUSY_MS, damage, make_file, open_engine, writing
 
-__all__ = ["Database", "Layout", "create_database", "meta_table", "open_database"]
-
-BUSY_MS = 10_000
-
-_PRAGMAS = (
-    "PRAGMA journal_mode = WAL",
-    "PRAGMA synchronous = FULL",
-    "PRAGMA foreign_keys = ON",
-    f"PRAGMA busy_timeout = {BUSY_MS}",
-    # What is erased is overwritten, too.
-    "PRAGMA secure_delete = ON",
-    "PRAGMA trusted_schema = OFF",
-)
+__all__ = [
+    "BUSY_MS",
+    "Database",
+    "Layout",
+    "create_database",
+    "meta_table",
+    "open_database",
+    "reporting",
+]
 
 
 class Database:
@@ -63,7 +59,7 @@ class Database:
         self._engine = engine
         self._writing = threading.RLock()
         with self._reporting():
-            self._writer = engine.connect().execution_options(sailau_writes=True)
+            self._writer = writing(engine)
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
@@ -119,7 +115,7 @@ def create_database(path: Path | str, layout: Layout, meta: Mapping[str, bytes])
     lock = _take_lock(path)
     try:
         _make_file(path)
-        engine = _engine(path)
+        engine = open_engine(path)
         with reporting(path, layout), engine.connect() as connection:
             # What a crash in the middle of this leaves is an empty file.
             if not is_empty(connection):
@@ -148,7 +144,7 @@ def open_database(path: Path | str, layout: Layout, meta: Mapping[str, bytes]) -
         )
     lock = _take_lock(path)
     try:
-        engine = _engine(path)
+        engine = open_engine(path)
         _check_pages(path, layout, engine)
         with reporting(path, layout), engine.connect() as connection:
             steps = steps_due(connection, path, layout, meta)
@@ -193,39 +189,14 @@ def _take_lock(path: Path) -> FileLock:
 
 
 def _make_file(path: Path) -> None:
-    """SQLite gives its other files the mode of this one."""
     try:
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600))
+        make_file(path, new=False)
     except OSError as error:
         raise StoreFailed(f"{path}: {error.strerror}") from None
 
 
-def _engine(path: Path) -> Engine:
-    engine = create_engine(
-        f"sqlite:///{path}",
-        connect_args={"timeout": BUSY_MS / 1000, "check_same_thread": False},
-        max_overflow=-1,
-        hide_parameters=True,
-    )
-    event.listen(engine, "connect", _on_connect)
-    event.listen(engine, "begin", _on_begin)
-    return engine
-
-
-def _on_connect(connection: Any, _: object) -> None:
-    # The driver must not begin transactions by itself: see `_on_begin`.
-    connection.isolation_level = None
-    for pragma in _PRAGMAS:
-        connection.execute(pragma)
-
-
-def _on_begin(connection: Connection) -> None:
-    writes = connection.get_execution_options().get("sailau_writes", False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
-
-
 def _check_pages(path: Path, layout: Layout, engine: Engine) -> None:
     with reporting(path, layout), engine.connect() as connection:
-        found = connection.exec_driver_sql("PRAGMA quick_check(1)").scalar_one()
-    if found != "ok":
+        found = damage(connection)
+    if found:
         raise layout.damaged(path, found)

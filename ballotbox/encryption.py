@@ -1,9 +1,12 @@
 """One ballot, encrypted and proved (spec 3.3, 3.4).
 
-    ballot, secrets = encrypt_ballot(context, keys, "box-1", "unit-4", "full",
-                                     {"president": {"abai": 1}}, chaining_field)
+    prepare(keys)                                   # once, when the program starts
+    made = encrypt_ballot(context, keys, "box-1", "unit-4", "full",
+                          {"president": {"abai": 1}}, chaining_field)
+    made.ballot, made.secrets, made.hints
 
-Choices are in memory here, and never in an error, a log or a repr.
+Choices are in memory here, and never in an error, a log or a repr. Every power is one of
+g, K or K-hat, through a table.
 """
 
 from __future__ import annotations
@@ -15,6 +18,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from crypto import range_proof, sealing
+from crypto.commitments import Commitments
 from crypto.elgamal import PublicKey, accumulate, encrypt
 from crypto.errors import Malformed
 from crypto.group import mpz
@@ -27,6 +31,7 @@ from record.ballot_hashes import (
     selection_nonce,
 )
 from record.election import ElectionContext, ElectionKeys
+from record.hints import BallotHints, format_hints
 from record.manifest import BallotStyle, Contest, Manifest
 
 Selections = Mapping[str, Mapping[str, int]]
@@ -34,6 +39,10 @@ Selections = Mapping[str, Mapping[str, int]]
 
 NONCE_WIDTH = 32
 IDENTIFIER_WIDTH = 32
+
+TABLES = (32 * 2**20, 32 * 2**20, 5 * 2**20)
+"""Bytes that the tables of g, K and K-hat may take on a device. A ballot has one power of
+K-hat, but dozens of g and K."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -61,6 +70,26 @@ class BallotSecrets:
         return cls(bytes.fromhex(nonce), tuple(tuple(values) for values in selections))
 
 
+@dataclass(frozen=True, slots=True)
+class EncryptedBallot:
+    """A ballot, what only the device knows of it, and its hints (a serialized BallotHints)."""
+
+    ballot: Ballot
+    secrets: BallotSecrets
+    hints: bytes
+
+
+def prepare(keys: ElectionKeys) -> None:
+    """Build the tables for encryption, so that the first voter does not wait for them.
+
+    Under a second with the standard parameters, and `TABLES` bytes. Without it they are
+    built at the first ballot, and smaller.
+    """
+    tables = keys.vote_key.group.table, keys.vote_key.table, keys.data_key.table
+    for table, memory in zip(tables, TABLES, strict=True):
+        table.prepare(memory)
+
+
 def encrypt_ballot(
     context: ElectionContext,
     keys: ElectionKeys,
@@ -69,7 +98,7 @@ def encrypt_ballot(
     style: str,
     selections: Selections,
     chaining_field: bytes,
-) -> tuple[Ballot, BallotSecrets]:
+) -> EncryptedBallot:
     """Encrypt a ballot and prove that it is well-formed (spec 3.3, 3.4).
 
     `device`, `unit` and `style` are labels, `chaining_field` is B_C (36 bytes). Raises
@@ -80,10 +109,12 @@ def encrypt_ballot(
     identifier = randomness.token_bytes(IDENTIFIER_WIDTH)
     ballot_nonce = randomness.token_bytes(NONCE_WIDTH)
     h_i = identifier_hash(keys.extended_base_hash, identifier)
+    commitments: list[Commitments] = []
     contests = tuple(
-        _encrypt_contest(keys.vote_key, h_i, contest, contest_values, ballot_nonce)
+        _encrypt_contest(keys.vote_key, h_i, contest, contest_values, ballot_nonce, commitments)
         for contest, contest_values in zip(ballot_style.contests, values, strict=True)
     )
+    sealed, commitment = sealing.seal_nonce_and_commit(keys.data_key, h_i, ballot_nonce)
     ballot = Ballot(
         device=device,
         ballot_style=style,
@@ -91,28 +122,35 @@ def encrypt_ballot(
         identifier=identifier,
         identifier_hash=h_i,
         contests=contests,
-        encrypted_nonce=sealing.seal_nonce(keys.data_key, h_i, ballot_nonce),
+        encrypted_nonce=sealed,
         chaining_field=chaining_field,
         confirmation_code=confirmation_code(
             h_i, [c.contest_hash for c in contests], chaining_field
         ),
     )
-    return ballot, BallotSecrets(ballot_nonce, values)
+    hints = format_hints(BallotHints((*commitments, commitment)))
+    return EncryptedBallot(ballot, BallotSecrets(ballot_nonce, values), hints)
 
 
 def _encrypt_contest(
-    key: PublicKey, h_i: bytes, contest: Contest, values: Sequence[int], ballot_nonce: bytes
+    key: PublicKey,
+    h_i: bytes,
+    contest: Contest,
+    values: Sequence[int],
+    ballot_nonce: bytes,
+    commitments: list[Commitments],
 ) -> BallotContest:
+    """A contest; the commitments of its proofs are appended to `commitments`, in order."""
     group, i = key.group, contest.index
     nonces = [
         selection_nonce(group, h_i, i, option.index, ballot_nonce) for option in contest.options
     ]
     selections = tuple(
-        _encrypt_selection(key, h_i, contest, option.index, value, nonce)
+        _encrypt_selection(key, h_i, contest, option.index, value, nonce, commitments)
         for option, value, nonce in zip(contest.options, values, nonces, strict=True)
     )
     ciphertexts = [s.ciphertext for s in selections]
-    limit_proof = range_proof.prove(
+    limit_proof, committed = range_proof.prove_and_commit(
         key,
         accumulate(group, ciphertexts),
         sum(nonces, mpz(0)) % group.q,
@@ -121,14 +159,21 @@ def _encrypt_contest(
         h_i,
         index_bytes(i),
     )
+    commitments.append(committed)
     return BallotContest(i, selections, limit_proof, contest_hash(group, h_i, i, ciphertexts))
 
 
 def _encrypt_selection(
-    key: PublicKey, h_i: bytes, contest: Contest, option: int, value: int, nonce: mpz
+    key: PublicKey,
+    h_i: bytes,
+    contest: Contest,
+    option: int,
+    value: int,
+    nonce: mpz,
+    commitments: list[Commitments],
 ) -> Selection:
     ciphertext = encrypt(key, value, nonce)
-    proof = range_proof.prove(
+    proof, committed = range_proof.prove_and_commit(
         key,
         ciphertext,
         nonce,
@@ -137,6 +182,7 @@ def _encrypt_selection(
         h_i,
         index_bytes(contest.index) + index_bytes(option),
     )
+    commitments.append(committed)
     return Selection(ciphertext.alpha, ciphertext.beta, proof)
 
 

@@ -17,6 +17,10 @@ by side.
     range_proof       3.3.7, 3.3.8      "encrypts one of 0 .. R"
     decryption_proof  3.6               partial decryptions and their joint proof
     discrete_log      3.6.2             from K^t to t
+    commitments       3.3.7, 3.3.4      what a verifier recomputes, or is told
+    squarings                           several powers of one element
+    multi_power                         products of many powers
+    batch                               many proofs as one product
     errors
 
 A value and its proof, from end to end:
@@ -35,6 +39,9 @@ What is promised:
   a bool. A wrong argument of our own is a `ValueError`.
 - `verify_*` checks what its name and docstring say, membership in the order-q
   subgroup included, with one exception that says so (`range_proof.verify`).
+- `claim*` proves nothing: it leaves what is costly to `batch.verify`, which errs in
+  favour of a false claim with a probability of at most 2^-128, and never against a
+  true one.
 - Randomness comes from `secrets`. Secret exponents go through `powmod_sec` or a
   fixed-base table. That is a defence against the clumsier measurements of time,
   not against somebody who shares the processor with a trustee.

@@ -23,11 +23,13 @@ from functools import lru_cache
 
 from gmpy2 import mpz
 
+from crypto.batch import Claims
 from crypto.elgamal import Ciphertext, PublicKey
 from crypto.errors import InvalidProof, Part
 from crypto.group import Group
 from crypto.hashing import Domain, hash_bytes, hash_to_scalar, index_bytes
 from crypto.secret_sharing import interpolation
+from crypto.squarings import Squarings
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,6 +196,24 @@ def verify_response(
         raise InvalidProof("the response does not fit the partial decryption")
 
 
+def claim_response(
+    claims: Claims,
+    public_share: mpz,
+    pad: mpz,
+    m_i: mpz,
+    a_i: mpz,
+    b_i: mpz,
+    challenge: mpz,
+    response: mpz,
+) -> None:
+    """`verify_response` with the equations as claims (`batch`); `public_share` is a member."""
+    group = claims.group
+    claims.member(m_i, "the partial decryption")
+    group.check_scalar(response, "the response", Part.RESPONSE_RANGE)
+    claims.equation(a_i, group.table, response, ((public_share,), challenge))
+    claims.equation(b_i, None, mpz(0), ((pad,), response), ((m_i,), challenge))
+
+
 def verify(
     key: PublicKey,
     he: bytes,
@@ -209,14 +229,15 @@ def verify(
     10.A, otherwise 10.B. For 10.C see `verify_count`.
     """
     group, c, v = key.group, proof.challenge, proof.response
-    group.check_member(ciphertext.alpha, "A")
+    pad = Squarings(group, ciphertext.alpha)
+    pad.check_member("A")
     group.check_member(ciphertext.beta, "B")
     group.check_member(value, "T")
     group.check_scalar(c, "the challenge", Part.CHALLENGE_RANGE)
     group.check_scalar(v, "the response", Part.RESPONSE_RANGE)
     m = ciphertext.beta * group.inverse(value) % group.p  # (10.1)
     a = group.g_power(v) * key.power(c) % group.p  # (10.2)
-    b = group.power(ciphertext.alpha, v) * group.power(m, c) % group.p  # (10.3)
+    b = pad.power(v) * group.power(m, c) % group.p  # (10.3)
     if joint_challenge(group, he, context, ciphertext, a, b, m) != c:
         raise InvalidProof("the proof of decryption does not hold")
 

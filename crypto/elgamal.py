@@ -45,6 +45,11 @@ class PublicKey:
     def __reduce__(self) -> tuple[Any, ...]:
         return PublicKey, (self.group, self.element)
 
+    @property
+    def table(self) -> FixedBase:
+        """The table of K."""
+        return self._table
+
     def power(self, exponent: int | mpz) -> mpz:
         """K^exponent mod p; the exponent, reduced mod q, may be secret."""
         return self._table.power(exponent)

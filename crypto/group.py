@@ -108,6 +108,11 @@ class Group:
 
     # --- arithmetic
 
+    @property
+    def table(self) -> FixedBase:
+        """The table of g."""
+        return self._g_table
+
     def power(self, base: mpz, exponent: int | mpz) -> mpz:
         """base^exponent mod p for a public exponent."""
         return gmpy2.powmod(base, exponent, self.p)
@@ -167,13 +172,22 @@ class FixedBase:
     def power(self, exponent: int | mpz) -> mpz:
         """base^exponent mod p; the exponent, reduced mod q, may be secret."""
         rows = self._rows or self._build()
-        p, w, mask = self.group.p, self.window, (1 << self.window) - 1
+        p, mask = self.group.p, len(rows[0]) - 1
+        w = mask.bit_length()
         e = int(exponent % self.group.q)
         result = rows[0][e & mask]
         for row in rows[1:]:
             e >>= w
             result = result * row[e & mask] % p
         return result
+
+    def prepare(self, memory: int) -> None:
+        """Build the table now, with another budget, unless there is a wider one already."""
+        with self._lock:
+            window = _window(self.group.parameters, memory)
+            if not self._rows or window > self.window:
+                self._memory, self.window = memory, window
+                self._rows = tuple(self._compute_rows())
 
     def _build(self) -> tuple[list[mpz], ...]:
         with self._lock:
@@ -186,9 +200,11 @@ class FixedBase:
         count = _rows(group.parameters, w)
         surplus = sum(1 << w * i for i in range(1, count))
         step, first = self.base, group.power(self.base, -surplus % group.q)
-        for _ in range(count):
+        for i in range(count):
+            # The last digit is a shorter one.
+            digits = min(w, group.parameters.q.bit_length() - w * i)
             row = [first]
-            for _ in range((1 << w) - 1):
+            for _ in range((1 << digits) - 1):
                 row.append(row[-1] * step % group.p)
             yield row
             step = group.power(step, 1 << w)

@@ -28,6 +28,11 @@ class Parameters:
         return (self.p - 1) // self.q
 
     @property
+    def s(self) -> int:
+        """(p - 1)/2q, a prime in every set: Z_p* has the prime orders 2, q and s."""
+        return self.r // 2
+
+    @property
     def element_width(self) -> int:
         """Bytes of an encoded element mod p (spec 5.1.1): 512 in the standard set."""
         return (self.p.bit_length() + 7) // 8

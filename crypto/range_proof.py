@@ -16,10 +16,13 @@ from dataclasses import dataclass
 
 from gmpy2 import mpz
 
-from crypto.elgamal import Ciphertext, PublicKey
+from crypto.batch import Claims
+from crypto.commitments import Commitments, encode_commitments
+from crypto.elgamal import Ciphertext, PublicKey, accumulate
 from crypto.errors import InvalidProof, Part
 from crypto.group import Group
 from crypto.hashing import Domain, hash_to_scalar
+from crypto.squarings import Squarings
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +48,20 @@ def prove(
     `ValueError`. Whatever the value is, the work is the same 2(R + 1) powers by
     the tables of g and K.
     """
+    proof, _ = prove_and_commit(key, ciphertext, nonce, value, limit, hash_key, context)
+    return proof
+
+
+def prove_and_commit(
+    key: PublicKey,
+    ciphertext: Ciphertext,
+    nonce: mpz,
+    value: int,
+    limit: int,
+    hash_key: bytes,
+    context: bytes,
+) -> tuple[RangeProof, Commitments]:
+    """`prove`, with the commitments that whoever verifies can recompute, a_0, b_0 .. a_R, b_R."""
     if not 0 <= value <= limit:
         raise ValueError("the value is not within the limit")
     group = key.group
@@ -54,10 +71,11 @@ def prove(
     # (57), (58). For j = l the exponent is u_l, whatever c_l.
     a = [group.g_power(u_j) for u_j in u]
     b = [key.power((u[j] + (value - j) * c[j]) % q) for j in range(limit + 1)]
-    challenge = _challenge(group, ciphertext, a, b, hash_key, context)
+    committed = encode_commitments(group, (x for pair in zip(a, b, strict=True) for x in pair))
+    challenge = _challenge(group, ciphertext, committed, hash_key, context)
     c[value] = (challenge - (sum(c, mpz(0)) - c[value])) % q  # (60)
     v = ((u_j - c_j * nonce) % q for u_j, c_j in zip(u, c, strict=True))  # (61)
-    return RangeProof(tuple(c), tuple(v))
+    return RangeProof(tuple(c), tuple(v)), committed
 
 
 def verify(
@@ -72,14 +90,112 @@ def verify(
 
     The caller has checked that alpha and beta are in the subgroup of order q
     (`Group.check_member`); without that a proof means nothing. It is not done
-    here because a contest's proof is about a product of members, and because
-    membership of many elements can be checked together.
+    here because a contest's proof is about a product of members. For both at
+    once see `verify_with_membership`.
 
     Raises `InvalidProof`: SHAPE if there are not R + 1 challenges and responses,
     CHALLENGE_RANGE for 6.B and 7.B, RESPONSE_RANGE for 6.C and 7.C, EQUATION for
     6.D and 7.D.
     """
-    group = key.group
+    chains = _chains(key.group, ciphertext)
+    _verify(key, ciphertext, chains, proof, limit, hash_key, context)
+
+
+def verify_with_membership(
+    key: PublicKey,
+    ciphertext: Ciphertext,
+    proof: RangeProof,
+    limit: int,
+    hash_key: bytes,
+    context: bytes,
+) -> None:
+    """`verify`, after the check that alpha and beta are members (6.A): MEMBERSHIP.
+
+    That shares its squarings with the proof and so costs little besides.
+    """
+    chains = _chains(key.group, ciphertext)
+    for chain, name in zip(chains, _NAMES, strict=True):
+        chain.check_member(name)
+    _verify(key, ciphertext, chains, proof, limit, hash_key, context)
+
+
+def claim(
+    claims: Claims,
+    key: PublicKey,
+    ciphertexts: Sequence[Ciphertext],
+    proof: RangeProof,
+    limit: int,
+    hash_key: bytes,
+    context: bytes,
+    committed: Commitments,
+) -> None:
+    """All of `verify` that costs little; the rest becomes claims (`batch`).
+
+    The proof is about the product of `ciphertexts`, whose membership the caller claims.
+    `committed` are a_0, b_0 .. a_R, b_R as somebody says that they are. What is claimed,
+    if true, proves that they are those that `commitments` would find, and the hash over
+    them is checked here. Raises `InvalidProof` as `verify` does, and for commitments that
+    are wrong; a proof that is right can have such, so `verify` has the last word.
+    """
+    _check_scalars(key.group, proof, limit)
+    if len(committed.elements) != 2 * (limit + 1):
+        raise InvalidProof(f"{len(committed.elements)} commitments for a limit of {limit}")
+    ciphertext = ciphertexts[0] if len(ciphertexts) == 1 else accumulate(key.group, ciphertexts)
+    _check_sum(key.group, ciphertext, proof, committed, hash_key, context)
+    alphas = tuple(c.alpha for c in ciphertexts)
+    betas = tuple(c.beta for c in ciphertexts)
+    elements = iter(committed.elements)
+    for j, (c_j, v_j) in enumerate(zip(proof.challenges, proof.responses, strict=True)):
+        w_j = (v_j - j * c_j) % key.group.q
+        claims.equation(next(elements), key.group.table, v_j, (alphas, c_j))
+        claims.equation(next(elements), key.table, w_j, (betas, c_j))
+
+
+def claim_with_membership(
+    claims: Claims,
+    key: PublicKey,
+    ciphertext: Ciphertext,
+    proof: RangeProof,
+    limit: int,
+    hash_key: bytes,
+    context: bytes,
+    committed: Commitments,
+) -> None:
+    """`claim` for one ciphertext, and that alpha and beta are members."""
+    for x, name in zip((ciphertext.alpha, ciphertext.beta), _NAMES, strict=True):
+        claims.member(x, name)
+    claim(claims, key, [ciphertext], proof, limit, hash_key, context, committed)
+
+
+def commitments(key: PublicKey, ciphertext: Ciphertext, proof: RangeProof) -> Commitments:
+    """Recompute a_0, b_0 .. a_R, b_R from a proof (6.1, 6.2)."""
+    return _commitments(key, _chains(key.group, ciphertext), proof)
+
+
+_NAMES = ("alpha", "beta")
+_Chains = tuple[Squarings, Squarings]
+
+
+def _chains(group: Group, ciphertext: Ciphertext) -> _Chains:
+    return Squarings(group, ciphertext.alpha), Squarings(group, ciphertext.beta)
+
+
+def _verify(
+    key: PublicKey,
+    ciphertext: Ciphertext,
+    chains: _Chains,
+    proof: RangeProof,
+    limit: int,
+    hash_key: bytes,
+    context: bytes,
+) -> None:
+    _check_scalars(key.group, proof, limit)
+    committed = _commitments(key, chains, proof)
+    _check_sum(key.group, ciphertext, proof, committed, hash_key, context)
+
+
+def _check_scalars(group: Group, proof: RangeProof, limit: int) -> None:
+    """The shape, and B and C of Verifications 6 and 7."""
     for scalars, name in ((proof.challenges, "challenges"), (proof.responses, "responses")):
         if len(scalars) != limit + 1:
             raise InvalidProof(f"{len(scalars)} {name} for a limit of {limit}", Part.SHAPE)
@@ -87,37 +203,35 @@ def verify(
         group.check_scalar(c_j, f"challenge {j}", Part.CHALLENGE_RANGE)
     for j, v_j in enumerate(proof.responses):
         group.check_scalar(v_j, f"response {j}", Part.RESPONSE_RANGE)
-    a, b = commitments(key, ciphertext, proof)
-    c = _challenge(group, ciphertext, a, b, hash_key, context)
+
+
+def _check_sum(
+    group: Group,
+    ciphertext: Ciphertext,
+    proof: RangeProof,
+    committed: Commitments,
+    hash_key: bytes,
+    context: bytes,
+) -> None:
+    """6.D and 7.D, given the commitments."""
+    c = _challenge(group, ciphertext, committed, hash_key, context)
     if sum(proof.challenges, mpz(0)) % group.q != c:
         raise InvalidProof("the range proof does not hold")
 
 
-def commitments(
-    key: PublicKey, ciphertext: Ciphertext, proof: RangeProof
-) -> tuple[list[mpz], list[mpz]]:
-    """Recompute a_0 .. a_R and b_0 .. b_R from a proof (6.1, 6.2)."""
-    group = key.group
-    p, alpha, beta = group.p, ciphertext.alpha, ciphertext.beta
-    a, b = [], []
+def _commitments(key: PublicKey, chains: _Chains, proof: RangeProof) -> Commitments:
+    group, (alpha, beta) = key.group, chains
+    p, found = group.p, []
     for j, (c_j, v_j) in enumerate(zip(proof.challenges, proof.responses, strict=True)):
         w_j = (v_j - j * c_j) % group.q
-        a.append(group.g_power(v_j) * group.power(alpha, c_j) % p)
-        b.append(key.power(w_j) * group.power(beta, c_j) % p)
-    return a, b
+        found.append(group.g_power(v_j) * alpha.power(c_j) % p)
+        found.append(key.power(w_j) * beta.power(c_j) % p)
+    return encode_commitments(group, found)
 
 
 def _challenge(
-    group: Group,
-    ciphertext: Ciphertext,
-    a: Sequence[mpz],
-    b: Sequence[mpz],
-    hash_key: bytes,
-    context: bytes,
+    group: Group, ciphertext: Ciphertext, committed: Commitments, hash_key: bytes, context: bytes
 ) -> mpz:
     """c (59), (62): the ciphertext, then a_0, b_0, a_1, b_1 .. a_R, b_R."""
-    elements = [ciphertext.alpha, ciphertext.beta]
-    for pair in zip(a, b, strict=True):
-        elements.extend(pair)
-    encoded = map(group.encode_element, elements)
-    return hash_to_scalar(group, hash_key, Domain.RANGE_PROOF, context, *encoded)
+    encoded = map(group.encode_element, (ciphertext.alpha, ciphertext.beta))
+    return hash_to_scalar(group, hash_key, Domain.RANGE_PROOF, context, *encoded, committed.encoded)

@@ -11,9 +11,11 @@ from dataclasses import dataclass
 
 from gmpy2 import mpz
 
+from crypto.batch import Claims
 from crypto.errors import InvalidProof, Part
 from crypto.group import Group
 from crypto.hashing import Domain, hash_to_scalar, index_bytes
+from crypto.squarings import Squarings
 
 VOTE_LABEL = b"pk_vote"
 """Label of the proof for the keys that encrypt votes (11)."""
@@ -40,9 +42,18 @@ class KeyProof:
 
 def prove(group: Group, secret: mpz, challenge_of: Callable[[mpz], mpz]) -> SchnorrProof:
     """Prove knowledge of `secret`; `challenge_of` hashes the commitment g^u."""
+    proof, _ = prove_and_commit(group, secret, challenge_of)
+    return proof
+
+
+def prove_and_commit(
+    group: Group, secret: mpz, challenge_of: Callable[[mpz], mpz]
+) -> tuple[SchnorrProof, mpz]:
+    """`prove`, with the commitment, which whoever verifies can recompute."""
     u = group.random_scalar()
-    c = challenge_of(group.g_power(u))
-    return SchnorrProof(c, (u - c * secret) % group.q)
+    h = group.g_power(u)
+    c = challenge_of(h)
+    return SchnorrProof(c, (u - c * secret) % group.q), h
 
 
 def verify(
@@ -56,12 +67,42 @@ def verify(
 
     `name` is what messages call the element. Raises `InvalidProof`.
     """
-    c, v = proof.challenge, proof.response
-    group.check_member(public, name)
-    group.check_scalar(c, f"the challenge for {name}", Part.CHALLENGE_RANGE)
-    group.check_scalar(v, f"the response for {name}", Part.RESPONSE_RANGE)
-    h = group.g_power(v) * group.power(public, c) % group.p
-    if challenge_of(h) != c:
+    chain = Squarings(group, public)
+    chain.check_member(name)
+    _check_scalars(group, proof, name)
+    h = group.g_power(proof.response) * chain.power(proof.challenge) % group.p
+    _check_challenge(proof, challenge_of, h, name)
+
+
+def claim(
+    claims: Claims,
+    public: mpz,
+    proof: SchnorrProof,
+    challenge_of: Callable[[mpz], mpz],
+    name: str,
+    committed: mpz,
+) -> None:
+    """All of `verify` that costs little; the rest becomes claims (`batch`).
+
+    `committed` is the commitment as somebody says that it is. Raises `InvalidProof` as
+    `verify` does, and for a wrong commitment, which a right proof can have.
+    """
+    group = claims.group
+    claims.member(public, name)
+    _check_scalars(group, proof, name)
+    _check_challenge(proof, challenge_of, committed, name)
+    claims.equation(committed, group.table, proof.response, ((public,), proof.challenge))
+
+
+def _check_scalars(group: Group, proof: SchnorrProof, name: str) -> None:
+    group.check_scalar(proof.challenge, f"the challenge for {name}", Part.CHALLENGE_RANGE)
+    group.check_scalar(proof.response, f"the response for {name}", Part.RESPONSE_RANGE)
+
+
+def _check_challenge(
+    proof: SchnorrProof, challenge_of: Callable[[mpz], mpz], committed: mpz, name: str
+) -> None:
+    if challenge_of(committed) != proof.challenge:
         raise InvalidProof(f"the proof of knowledge for {name} does not hold")
 
 
@@ -94,15 +135,15 @@ def verify_keys(
     c, v = proof.challenge, proof.responses
     if len(v) != len(publics):
         raise InvalidProof(f"{len(v)} responses for {len(publics)} keys", Part.SHAPE)
-    for j, key in enumerate(publics):
-        group.check_member(key, _key_name(j, len(publics)))
+    chains = [Squarings(group, key) for key in publics]
+    for j, chain in enumerate(chains):
+        chain.check_member(_key_name(j, len(publics)))
     group.check_scalar(c, "the challenge", Part.CHALLENGE_RANGE)
     for j, v_j in enumerate(v):
         group.check_scalar(v_j, f"response {j}", Part.RESPONSE_RANGE)
     # (2.1) - (2.4)
     h = [
-        group.g_power(v_j) * group.power(key, c) % group.p
-        for key, v_j in zip(publics, v, strict=True)
+        group.g_power(v_j) * chain.power(c) % group.p for chain, v_j in zip(chains, v, strict=True)
     ]
     if _key_challenge(group, hp, label, i, publics, h) != c:
         raise InvalidProof("the proof of knowledge of the secret keys does not hold")

@@ -18,6 +18,8 @@ from dataclasses import dataclass
 from gmpy2 import mpz
 
 from crypto import schnorr
+from crypto.batch import Claims
+from crypto.commitments import Commitments, encode_commitments
 from crypto.elgamal import PublicKey
 from crypto.errors import InvalidProof, Part
 from crypto.group import Group
@@ -149,14 +151,22 @@ def _share_bytes(share: mpz) -> bytes:
 
 def seal_nonce(data_key: PublicKey, hi: bytes, ballot_nonce: bytes) -> SealedNonce:
     """Encrypt the 32-byte ballot nonce xi_B under K-hat (34-38)."""
+    sealed, _ = seal_nonce_and_commit(data_key, hi, ballot_nonce)
+    return sealed
+
+
+def seal_nonce_and_commit(
+    data_key: PublicKey, hi: bytes, ballot_nonce: bytes
+) -> tuple[SealedNonce, Commitments]:
+    """`seal_nonce`, with the commitment a of its proof (38)."""
     if len(ballot_nonce) != NONCE_WIDTH:
         raise ValueError("a ballot nonce has 32 bytes")
     group = data_key.group
     xi = group.random_scalar()
     c0 = group.g_power(xi)
     c1 = _xor(ballot_nonce, _nonce_mask(group, hi, c0, data_key.power(xi)))
-    c2 = schnorr.prove(group, xi, _nonce_challenge(group, hi, c0, c1))
-    return SealedNonce(c0, c1, c2)
+    c2, a = schnorr.prove_and_commit(group, xi, _nonce_challenge(group, hi, c0, c1))
+    return SealedNonce(c0, c1, c2), encode_commitments(group, [a])
 
 
 def verify_sealed_nonce(group: Group, hi: bytes, sealed: SealedNonce) -> None:
@@ -164,6 +174,19 @@ def verify_sealed_nonce(group: Group, hi: bytes, sealed: SealedNonce) -> None:
     _check_width(sealed.c1, NONCE_WIDTH)
     challenge_of = _nonce_challenge(group, hi, sealed.c0, sealed.c1)
     schnorr.verify(group, sealed.c0, sealed.c2, challenge_of, "C_0")
+
+
+def claim_sealed_nonce(
+    claims: Claims, hi: bytes, sealed: SealedNonce, committed: Commitments
+) -> None:
+    """All of `verify_sealed_nonce` that costs little; the rest becomes claims (`batch`).
+
+    `committed` is a, as somebody says that it is. Raises as `schnorr.claim` does.
+    """
+    _check_width(sealed.c1, NONCE_WIDTH)
+    challenge_of = _nonce_challenge(claims.group, hi, sealed.c0, sealed.c1)
+    (a,) = committed.elements
+    schnorr.claim(claims, sealed.c0, sealed.c2, challenge_of, "C_0", a)
 
 
 def open_nonce(group: Group, hi: bytes, sealed: SealedNonce, beta: mpz) -> bytes:

@@ -9,16 +9,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from crypto.errors import Malformed, Rejected, SailauError
-from observers.files import replacing
-from observers.source import Source, Stream, read_up_to
-from record.entry import MAX_ARTIFACT, entry_for
+from crypto.errors import Rejected, SailauError
+from observers.source import Source, Stream
+from record.delimited import delimited, read_delimited
+from record.entry import entry_for
 from record.tiles import WIDTH, Bundle
+from storage.files import replacing
 
 CHECK = "R.entry"
 """The id of the check that each artifact is the one its entry names."""
-
-_MAX_LENGTH_BYTES = 4
 
 
 def copy_artifacts(
@@ -59,29 +58,10 @@ def _held(local: Source, bundle: Bundle, entries: Sequence[bytes]) -> tuple[int,
 
 def _next(stream: Stream, entry: bytes, where: str) -> bytes:
     """The next artifact of the file, its length in front; raises unless it is the entry's."""
-    head, size = _length(stream, where)
-    artifact = read_up_to(stream, size)
-    if len(artifact) < size:
-        raise Malformed(where, "breaks off")
+    artifact = read_delimited(stream, where)
     if entry_for(artifact, where) != entry:
         raise Rejected(CHECK, "the artifact is not the one that its entry describes", where=where)
-    return head + artifact
-
-
-def _length(stream: Stream, where: str) -> tuple[bytes, int]:
-    """A varint of at most 4 bytes in its shortest form, and its value."""
-    head, size = b"", 0
-    while len(head) < _MAX_LENGTH_BYTES:
-        byte = stream.read(1)
-        if not byte:
-            raise Malformed(where, "breaks off")
-        size |= (byte[0] & 0x7F) << 7 * len(head)
-        head += byte
-        if byte[0] < 0x80:
-            break
-    if head[-1] >= 0x80 or size > MAX_ARTIFACT or (head[-1] == 0 and len(head) > 1):
-        raise Malformed(where, f"has no length of at most {MAX_ARTIFACT} in its shortest form")
-    return head, size
+    return delimited(artifact)
 
 
 def _parts(stream: Stream, size: int) -> Iterator[bytes]:

@@ -6,12 +6,10 @@ every commit. The table `meta` says whose file it is.
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
 
 from sqlalchemy import (
     BigInteger,
@@ -22,8 +20,6 @@ from sqlalchemy import (
     MetaData,
     String,
     Table,
-    create_engine,
-    event,
     insert,
     inspect,
     select,
@@ -31,6 +27,7 @@ from sqlalchemy import (
 from sqlalchemy.exc import DBAPIError
 
 from observers.errors import WitnessFailed
+from storage.sqlite import damage, make_file, open_engine, writing
 
 SCHEMA = b"sailau-witness/1"
 
@@ -51,13 +48,6 @@ HEADS = Table(
     Column("note", LargeBinary, nullable=False),
 )
 
-_PRAGMAS = (
-    "PRAGMA journal_mode = WAL",
-    "PRAGMA synchronous = FULL",
-    "PRAGMA busy_timeout = 10000",
-    "PRAGMA trusted_schema = OFF",
-)
-
 
 class Database:
     """An open file. Safe to use from several threads."""
@@ -67,7 +57,7 @@ class Database:
         self._path, self._engine = path, engine
         self._writing = threading.Lock()
         with reporting(path):
-            self._writer = engine.connect().execution_options(sailau_writes=True)
+            self._writer = writing(engine)
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
@@ -91,11 +81,10 @@ class Database:
 def create_database(path: Path, owner: bytes) -> None:
     """Make the file of the witness whose verifier key is `owner`; never replaces one."""
     try:
-        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-        os.close(os.open(path, flags, 0o600))
+        make_file(path, new=True)
     except OSError as error:
         raise WitnessFailed(f"{path}: {error.strerror}") from None
-    database = Database(path, _engine(path))
+    database = Database(path, open_engine(path))
     with database.write() as connection:
         _TABLES.create_all(connection)
         rows = [{"name": "schema", "value": SCHEMA}, {"name": "owner", "value": owner}]
@@ -110,7 +99,7 @@ def open_database(path: Path, owner: bytes) -> Database:
             f"there is no database at {path}. A witness that forgot what it signed must not "
             "sign again: make a new one"
         )
-    engine = _engine(path)
+    engine = open_engine(path)
     try:
         _check(path, engine, owner)
         return Database(path, engine)
@@ -121,8 +110,7 @@ def open_database(path: Path, owner: bytes) -> Database:
 
 def _check(path: Path, engine: Engine, owner: bytes) -> None:
     with reporting(path), engine.connect() as connection:
-        found = connection.exec_driver_sql("PRAGMA quick_check(1)").scalar_one()
-        if found != "ok":
+        if found := damage(connection):
             raise WitnessFailed(f"{path} is damaged: {found}")
         if not set(_TABLES.tables) <= set(inspect(connection).get_table_names()):
             raise WitnessFailed(f"{path} is not a witness's database")
@@ -140,25 +128,3 @@ def reporting(path: Path) -> Iterator[None]:
         yield
     except DBAPIError as error:
         raise WitnessFailed(f"{path}: {error.orig}") from None
-
-
-def _engine(path: Path) -> Engine:
-    engine = create_engine(
-        f"sqlite:///{path}", connect_args={"check_same_thread": False}, hide_parameters=True
-    )
-    event.listen(engine, "connect", _on_connect)
-    event.listen(engine, "begin", _on_begin)
-    return engine
-
-
-def _on_connect(connection: Any, _: object) -> None:
-    # The driver must not begin transactions by itself: see `_on_begin`.
-    connection.isolation_level = None
-    for pragma in _PRAGMAS:
-        connection.execute(pragma)
-
-
-def _on_begin(connection: Connection) -> None:
-    writes = connection.get_execution_options().get("sailau_writes", False)
-    # IMMEDIATE: what the transaction reads first must still be so when it writes.
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")

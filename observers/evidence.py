@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from observers.errors import Misbehaviour
-from observers.files import make_directory, sync_directory, write_durably
+from storage.files import make_directory, sync_directory, write_durably
 
 
 def keep_evidence(directory: Path, kind: str, files: Mapping[str, bytes]) -> Path:

@@ -1,22 +1,28 @@
 """What a monitor counts, in Prometheus' text format: in a file or over HTTP.
 
-A file is for the node exporter's textfile collector: it is replaced as a whole. The
-format is a few lines of text, so nothing is needed to write it.
+    metrics = Metrics()
+    published = open_metrics("9100")
+    published.publish(metrics.families(monitor))      after each poll
+
+What is published is how things were then: who asks between two polls gets the same
+answer. A file is for the node exporter's textfile collector: it is replaced as a whole.
 """
 
 from __future__ import annotations
 
 import os
-import threading
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+
+from prometheus_client import CollectorRegistry, Metric, generate_latest, start_http_server
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.registry import Collector
 
 from observers.errors import Fault
 from observers.monitor import Alarm, Monitor
 
-_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+_PREFIX = "sailau_monitor"
 ALARMS = (*Fault, *Alarm)
 
 
@@ -38,42 +44,55 @@ class Metrics:
         """The alarms that are on now."""
         self._raised = set(alarms)
 
-    def text(self, monitor: Monitor) -> str:
+    def families(self, monitor: Monitor) -> tuple[Metric, ...]:
         """All of them, for a monitor as it is now."""
-        return "\n".join([*self._lines(monitor), ""])
+        return tuple(self._families(monitor))
 
-    def _lines(self, monitor: Monitor) -> Iterator[str]:
-        head, judgement = monitor.head, monitor.judgement
-        yield from _metric("polls_total", "counter", "Polls by their result.")
+    def _families(self, monitor: Monitor) -> Iterator[Metric]:
+        polls = CounterMetricFamily(f"{_PREFIX}_polls", "Polls by their result.", labels=["result"])
         for result, count in self._polls.items():
-            yield _sample("polls_total", count, result=result)
-        yield from _metric("alarm", "gauge", "1 while an alarm is on.")
+            polls.add_metric([result], count)
+        yield polls
+        alarms = _gauge("alarm", "1 while an alarm is on.", "alarm")
         for alarm in ALARMS:
-            yield _sample("alarm", int(alarm in self._raised), alarm=alarm.value)
-        yield from _metric("answered_timestamp_seconds", "gauge", "The last consistent answer.")
-        yield _sample("answered_timestamp_seconds", self._answered)
-        yield from _metric("grown_timestamp_seconds", "gauge", "The last new entry was seen.")
-        yield _sample("grown_timestamp_seconds", monitor.times.grown)
+            alarms.add_metric([alarm.value], int(alarm in self._raised))
+        yield alarms
+        yield _number("answered_timestamp_seconds", "The last consistent answer.", self._answered)
+        grown = monitor.times.grown
+        yield _number("grown_timestamp_seconds", "The last new entry was seen.", grown)
+        head, judgement = monitor.head, monitor.judgement
         if head is not None and judgement is not None:
-            origin = head.checkpoint.origin
-            yield from _metric("tree_size", "gauge", "Entries of the last consistent checkpoint.")
-            yield _sample("tree_size", head.size, origin=origin)
-            yield from _metric("cosignatures", "gauge", "Known witnesses that cosigned it.")
-            yield _sample("cosignatures", len(judgement.cosignatures), origin=origin)
-            yield from _metric("quorum", "gauge", "1 if they are the policy's quorum.")
-            yield _sample("quorum", int(judgement.quorum), origin=origin)
+            for name, text, value in (
+                ("tree_size", "Entries of the last consistent checkpoint.", head.size),
+                ("cosignatures", "Known witnesses that cosigned it.", len(judgement.cosignatures)),
+                ("quorum", "1 if they are the policy's quorum.", int(judgement.quorum)),
+            ):
+                family = _gauge(name, text, "origin")
+                family.add_metric([head.checkpoint.origin], value)
+                yield family
+
+
+class _Snapshot(Collector):
+    """What was published last."""
+
+    families: Sequence[Metric] = ()
+
+    def collect(self) -> Iterable[Metric]:
+        return self.families
 
 
 class MetricsFile:
-    """Publishes the text in a file."""
+    """Publishes in a file."""
 
     def __init__(self, place: Path) -> None:
         self._place = place
+        self._snapshot = _Snapshot()
 
-    def publish(self, text: str) -> None:
+    def publish(self, families: Sequence[Metric]) -> None:
         """Replace the file; a reader sees the old one or the new one. Raises OSError."""
+        self._snapshot.families = families
         temporary = self._place.with_name(f".{self._place.name}.tmp")
-        temporary.write_text(text)
+        temporary.write_bytes(generate_latest(self._snapshot))
         temporary.replace(self._place)
 
     def close(self) -> None:
@@ -81,44 +100,25 @@ class MetricsFile:
 
 
 class MetricsServer:
-    """Publishes the text at http://HOST:PORT/metrics."""
+    """Publishes at http://HOST:PORT/metrics."""
 
     def __init__(self, host: str, port: int) -> None:
         """Raises OSError if the port cannot be had."""
-        self._text = ""
-        self._server = ThreadingHTTPServer((host, port), self._handler())
-        self._server.daemon_threads = True
-        self.port: int = self._server.server_address[1]
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        self._snapshot = _Snapshot()
+        registry = CollectorRegistry()
+        registry.register(self._snapshot)
+        self._server, self._thread = start_http_server(port, host, registry)
+        self.port: int = self._server.server_port
 
-    def publish(self, text: str) -> None:
+    def publish(self, families: Sequence[Metric]) -> None:
         """What is answered from now on."""
-        self._text = text
+        self._snapshot.families = families
 
     def close(self) -> None:
         """Stop answering."""
         self._server.shutdown()
         self._server.server_close()
-
-    def _handler(self) -> type[BaseHTTPRequestHandler]:
-        metrics = self
-
-        class Handler(BaseHTTPRequestHandler):
-            timeout = 10
-
-            def do_GET(self) -> None:
-                found = self.path.partition("?")[0] == "/metrics"
-                body = metrics._text.encode() if found else b"the metrics are at /metrics\n"
-                self.send_response(200 if found else 404)
-                self.send_header("Content-Type", _TYPE)
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
-
-            def log_message(self, format: str, *args: object) -> None:
-                """Says nothing: the monitor's output is about the log."""
-
-        return Handler
+        self._thread.join()
 
 
 def open_metrics(where: str) -> MetricsFile | MetricsServer:
@@ -129,19 +129,9 @@ def open_metrics(where: str) -> MetricsFile | MetricsServer:
     return MetricsFile(Path(where))
 
 
-def _metric(name: str, kind: str, help_text: str) -> Iterator[str]:
-    yield f"# HELP sailau_monitor_{name} {help_text}"
-    yield f"# TYPE sailau_monitor_{name} {kind}"
+def _gauge(name: str, text: str, label: str) -> GaugeMetricFamily:
+    return GaugeMetricFamily(f"{_PREFIX}_{name}", text, labels=[label])
 
 
-def _sample(name: str, value: float, **labels: str) -> str:
-    inside = ",".join(f'{label}="{_escaped(text)}"' for label, text in labels.items())
-    return (
-        f"sailau_monitor_{name}{{{inside}}} {value}"
-        if inside
-        else (f"sailau_monitor_{name} {value}")
-    )
-
-
-def _escaped(text: str) -> str:
-    return text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+def _number(name: str, text: str, value: float) -> GaugeMetricFamily:
+    return GaugeMetricFamily(f"{_PREFIX}_{name}", text, value=value)

@@ -20,13 +20,13 @@ from typing import Self
 
 from identity.files import FileLock
 from observers.evidence import keeping
-from observers.files import make_directory, sync_directory, write_durably
 from observers.heads import Head, check_continues, check_smaller
 from observers.mirror_files import MirrorFiles, Progress
 from observers.source import DirectorySource, Source
 from record import note
 from record.policy import Judgement, Policy
 from record.tile_tree import TileTree
+from storage.files import make_directory, sync_directory, write_durably
 
 _CHECKPOINT = "checkpoint"
 _SEEN = ".checkpoint.seen"

@@ -17,12 +17,12 @@ from crypto.errors import Rejected, SailauError
 from observers.artifact_files import CHECK as ENTRY_CHECK
 from observers.artifact_files import copy_artifacts
 from observers.errors import NotThere
-from observers.files import replacing, sync_directory
 from observers.heads import TREE_CHECK, Head, check_tiles
 from observers.source import DirectorySource, Source
 from record.merkle import leaf_hash, root_of
 from record.tile_tree import TileTree
 from record.tiles import WIDTH, Bundle, Tile, format_bundle, parse_bundle, parse_tile, tiles_of
+from storage.files import replacing, sync_directory
 
 Progress = Callable[[int, int], None]
 """Told how many files are done, of how many."""

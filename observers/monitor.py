@@ -22,12 +22,12 @@ from crypto.errors import Malformed, Rejected
 from identity.files import FileLock
 from observers.errors import Fault, Misbehaviour, Unreachable
 from observers.evidence import keep_evidence, keeping
-from observers.files import make_directory, write_durably
 from observers.heads import Head, check_continues, check_tiles
 from observers.source import Source
 from record import note
 from record.policy import Judgement, Policy
 from record.tile_tree import TileTree
+from storage.files import make_directory, write_durably
 
 _CHECKPOINT = "checkpoint"
 _TIMES = "times.json"

@@ -26,10 +26,10 @@ from crypto.errors import Malformed
 from identity.keystore import Keystore
 from observers.database import HEADS, Database, create_database, open_database
 from observers.evidence import keep_evidence
-from observers.files import write_durably
 from observers.witness import NEVER, Answer, KnownLogs, Latest, admit, decide
 from record.cosignature import cosign, cosigner_key, parse_cosigner_key
 from record.note import NoteSignature, VerifierKey
+from storage.files import write_durably
 
 KEYSTORE, DATABASE = "keystore", "witness.db"
 VERIFIER_KEY, LOGS, EVIDENCE = "verifier-key", "logs", "evidence"

@@ -18,13 +18,14 @@ election was right runs the verifier, which has its own.
 from __future__ import annotations
 
 from record.archive_reader import ArchiveReader, read_archive
-from record.archive_writer import ArchiveWriter, Sign, pack_zip
+from record.archive_writer import ArchiveWriter, Hints, Sign, pack_zip
 from record.entry import MAX_ARTIFACT, entry_for
 
 __all__ = [
     "MAX_ARTIFACT",
     "ArchiveReader",
     "ArchiveWriter",
+    "Hints",
     "Sign",
     "entry_for",
     "pack_zip",

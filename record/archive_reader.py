@@ -16,14 +16,16 @@ import zipfile
 import zlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
 from crypto.errors import Malformed, Rejected
 from record import checkpoint as notes
 from record.checkpoint import Checkpoint, VerifierKey, verify_checkpoint
-from record.entry import MAX_ARTIFACT, MAX_ENTRY, entry_for
+from record.delimited import read_delimited
+from record.entry import MAX_ENTRY, entry_for
+from record.hints import MAX_HINTS
 from record.merkle import HASH_BYTES, MerkleTree, leaf_hash
 from record.tiles import WIDTH, Bundle, Tile, TileBuilder, bundles_of, parse_bundle, parse_tile
 
@@ -75,7 +77,7 @@ class ArchiveReader:
         """
         path = Bundle(0).artifacts_path
         with self._files.open(path) as file:
-            return _read_delimited(file, f"{path}, artifact 0")
+            return read_delimited(file, f"{path}, artifact 0")
 
     def checkpoint(self, key: VerifierKey) -> Checkpoint:
         """The checkpoint, its signature checked; raises Malformed or Rejected."""
@@ -96,6 +98,23 @@ class ArchiveReader:
             if hashlib.sha256(data).digest() != digest:
                 raise Rejected(TREE_CHECK, "the tile changed while it was read", where=tile.path)
             yield from self._bundle(bundle, parse_tile(data, tile.width, tile.path))
+
+    def with_hints(self, key: VerifierKey) -> Iterator[tuple[bytes, bytes]]:
+        """`artifacts`, each with the hints beside it (docs/record.md, "Hints").
+
+        Those are whatever stands there: nothing where they are missing or cannot be read.
+        """
+        hints: Iterator[bytes] = iter(())
+        for number, artifact in enumerate(self.artifacts(key)):
+            if number % WIDTH == 0:
+                hints = self._hints(Bundle(number // WIDTH))
+            yield artifact, next(hints, b"")
+
+    def _hints(self, bundle: Bundle) -> Iterator[bytes]:
+        path = bundle.hints_path
+        with suppress(Malformed), self._files.open(path) as file:
+            while True:
+                yield read_delimited(file, path, MAX_HINTS)
 
     def _check_tree(self, head: Checkpoint) -> list[bytes]:
         """Compares every tile with the tree of its leaves; SHA-256 of each leaf tile."""
@@ -133,7 +152,7 @@ class ArchiveReader:
                     problem = "the entry does not hash to its leaf"
                     raise Rejected(ENTRY_CHECK, problem, where=f"{path}, entry {number}")
                 where = f"{bundle.artifacts_path}, artifact {number}"
-                artifact = _read_delimited(file, where)
+                artifact = read_delimited(file, where)
                 if entry_for(artifact, where) != entry:
                     problem = "the artifact is not the one that its entry describes"
                     raise Rejected(ENTRY_CHECK, problem, where=where)
@@ -151,35 +170,6 @@ def read_archive(path: str | Path) -> ArchiveReader:
     if not place.is_file():
         raise Malformed(str(place), "is neither a directory nor a file")
     return ArchiveReader(_Zip(place))
-
-
-def _read_delimited(file: _File, where: str) -> bytes:
-    """One artifact with its length in front as a varint of at most 4 bytes."""
-    size = 0
-    for shift in range(0, 28, 7):
-        byte = _exactly(file, 1, where)[0]
-        size |= (byte & 0x7F) << shift
-        if byte >= 0x80:
-            continue
-        if byte == 0 and shift:
-            raise Malformed(where, "has a length that is not in its shortest form")
-        if size <= MAX_ARTIFACT:
-            return _exactly(file, size, where)
-        break
-    raise Malformed(where, f"is said to be longer than {MAX_ARTIFACT} bytes")
-
-
-def _exactly(file: _File, size: int, where: str) -> bytes:
-    # In parts: a claimed length is believed only as far as there are bytes.
-    parts: list[bytes] = []
-    missing = size
-    while missing:
-        part = file.read(min(missing, 1 << 16))
-        if not part:
-            raise Malformed(where, "breaks off")
-        parts.append(part)
-        missing -= len(part)
-    return b"".join(parts)
 
 
 # --- Where the files are -----------------------------------------------------------

@@ -4,7 +4,9 @@ What a directory holds is never contradicted. Full tiles and bundles, and
 artifacts that a published checkpoint covers, stay as they are; partial tiles of
 older sizes stay beside the newer ones; the checkpoint comes last, and only for a
 tree that contains the published one. So a crash leaves files that mean nothing yet,
-and running again over the same log finishes them.
+and running again over the same log finishes them. Hints are the exception: nobody relies
+on them, so they are replaced where they differ, and given up where the disk does not take
+them.
 
 `ArchiveWriter.write` publishes a whole log once. A `Publication` follows a log: each
 `publish` costs what is new, and at most a partial tile and bundle besides.
@@ -15,16 +17,19 @@ from __future__ import annotations
 import os
 import shutil
 import zipfile
-from collections.abc import Callable, Iterable
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
 from crypto.errors import Rejected
 from record.checkpoint import Checkpoint, VerifierKey, parse_checkpoint, verify_checkpoint
+from record.delimited import delimited
 from record.entry import entry_for
+from record.hints import MAX_HINTS
 from record.merkle import MerkleTree, leaf_hash
 from record.tiles import WIDTH, Bundle, TileBuilder, bundles_of, format_bundle, tiles_of
+from storage.files import make_directory, replacing, sync_directory, write_durably
 
 CHECKPOINT = "checkpoint"
 """The file that is published last."""
@@ -34,6 +39,9 @@ CHECK = "R.append-only"
 
 Sign = Callable[[Checkpoint], bytes]
 """Makes the signed note of a checkpoint."""
+
+Hints = Callable[[int], bytes]
+"""The serialized BallotHints of artifact N, or nothing (docs/record.md, "Hints")."""
 
 
 class ArchiveWriter:
@@ -46,16 +54,19 @@ class ArchiveWriter:
         self._root = Path(directory)
         self._key = key
 
-    def write(self, artifacts: Iterable[bytes], sign: Sign) -> Checkpoint:
+    def write(
+        self, artifacts: Iterable[bytes], sign: Sign, hints: Hints | None = None
+    ) -> Checkpoint:
         """Writes the whole log, from artifact 0, and then its checkpoint.
 
+        Where `hints` has some for an artifact, they are written beside it.
         Files that are there already are compared and kept. Raises Rejected if they
         contradict this log or the published checkpoint is of a longer or another
         one, Malformed for something that is no artifact or no checkpoint, OSError
         if the disk fails; the published checkpoint is then as it was.
         """
         published = self._published()
-        log = _Log(self._root, published)
+        log = _Log(self._root, published, hints)
         try:
             for artifact in artifacts:
                 log.append(artifact)
@@ -64,12 +75,13 @@ class ArchiveWriter:
             log.close()
         return self._sign(log.tree, published, sign)
 
-    def follow(self) -> Publication:
+    def follow(self, hints: Hints | None = None) -> Publication:
         """For a log that grows: begins with artifact 0, and compares what is there already.
 
-        Raises Malformed or Rejected for a published checkpoint that is not the log's.
+        Where `hints` has some for an artifact, they are written beside it. Raises Malformed
+        or Rejected for a published checkpoint that is not the log's.
         """
-        return Publication(self._root, self._key, self._published())
+        return Publication(self._root, self._key, self._published(), hints)
 
     def _published(self) -> Checkpoint | None:
         try:
@@ -84,7 +96,7 @@ class ArchiveWriter:
             note = sign(checkpoint)
             if verify_checkpoint(note, self._key) != checkpoint:
                 raise ValueError("the signing function signed another checkpoint")
-            _replace(self._root / CHECKPOINT, note)
+            write_durably(self._root / CHECKPOINT, note)
         return checkpoint
 
 
@@ -94,10 +106,12 @@ class Publication:
     After an error `close` it: another one compares again what is there.
     """
 
-    def __init__(self, root: Path, key: VerifierKey, published: Checkpoint | None) -> None:
+    def __init__(
+        self, root: Path, key: VerifierKey, published: Checkpoint | None, hints: Hints | None
+    ) -> None:
         """For `ArchiveWriter` alone."""
         self._root, self._key = root, key
-        self._log = _Log(root, published)
+        self._log = _Log(root, published, hints)
         self._note = b""
 
     @property
@@ -123,7 +137,7 @@ class Publication:
             raise Rejected(CHECK, problem, where=CHECKPOINT, advice=_FORK)
         self._log.finish()
         if self.note() != note:
-            _replace(self._root / CHECKPOINT, note)
+            write_durably(self._root / CHECKPOINT, note)
         self._note = note
         self._log.published = checkpoint
         return checkpoint
@@ -147,13 +161,14 @@ class Publication:
 class _Log:
     """The files of a log while its artifacts stream by."""
 
-    def __init__(self, root: Path, published: Checkpoint | None) -> None:
+    def __init__(self, root: Path, published: Checkpoint | None, hints: Hints | None) -> None:
         self.tree = MerkleTree()
         self.published = published
         self._root = root
         self._tiles = TileBuilder()
         self._entries: list[bytes] = []
         self._artifacts: _GrowingFile | None = None
+        self._hints = None if hints is None else _HintFiles(root, hints)
 
     def append(self, artifact: bytes) -> None:
         """Takes the next artifact; writes the files that it completes."""
@@ -163,7 +178,9 @@ class _Log:
             path = Bundle(self.tree.size // WIDTH).artifacts_path
             self._artifacts = _GrowingFile(self._root, path)
         covered = self.published is not None and self.tree.size < self.published.size
-        self._artifacts.write(_varint(len(artifact)) + artifact, covered)
+        self._artifacts.write(delimited(artifact), covered)
+        if self._hints is not None:
+            self._hints.take(self.tree.size)
         self._entries.append(entry)
         leaf = leaf_hash(entry)
         self.tree.append(leaf)
@@ -193,6 +210,8 @@ class _Log:
         if self._artifacts is not None:
             self._artifacts.discard()
             self._artifacts = None
+        if self._hints is not None:
+            self._hints.close()
 
     def _check_published(self) -> None:
         published = self.published
@@ -207,6 +226,8 @@ class _Log:
         bundle = Bundle(index, len(self._entries))
         if self._artifacts is not None:
             self._artifacts.commit()
+        if self._hints is not None:
+            self._hints.commit()
         _write_once(self._root, bundle.entries_path, format_bundle(self._entries))
 
 
@@ -261,7 +282,7 @@ class _GrowingFile:
             self._file.flush()
             os.fsync(self._file.fileno())
             if self._new:
-                _sync(self._place.parent)
+                sync_directory(self._place.parent)
             self._dirty, self._new = False, False
         self._kept = max(self._kept, self._end)
 
@@ -283,7 +304,7 @@ class _GrowingFile:
     def _grow(self) -> IO[bytes]:
         """The file, to be written to."""
         if self._file is None or not self._writable:
-            _make_folder(self._place.parent)
+            make_directory(self._place.parent)
             if self._file is not None:
                 self._file.close()
             self._file = self._place.open("x+b" if self._new else "r+b")
@@ -292,50 +313,66 @@ class _GrowingFile:
         return self._file
 
 
+class _HintFiles:
+    """The files of hints beside those of artifacts, which may fail without anybody's harm.
+
+    A file ends with the last hints in it, and there is none where there are no hints.
+    """
+
+    def __init__(self, root: Path, hints: Hints) -> None:
+        self._root, self._hints = root, hints
+        self._file: _GrowingFile | None = None
+        self._empty = 0  # entries without hints that are not written yet
+        self._failed = False
+
+    def take(self, number: int) -> None:
+        """The hints of the next artifact."""
+        hints = self._hints(number)
+        if not 0 < len(hints) <= MAX_HINTS:
+            self._empty += 1
+        elif not self._failed:
+            with self._giving_up():
+                if self._file is None:
+                    self._file = _GrowingFile(self._root, Bundle(number // WIDTH).hints_path)
+                self._file.write(bytes(self._empty) + delimited(hints), covered=False)
+                self._empty = 0
+
+    def commit(self) -> None:
+        """What was taken is in the file, for whoever reads it now."""
+        if self._file is not None:
+            with self._giving_up():
+                self._file.commit()
+
+    def close(self) -> None:
+        """Forgets what was not committed; the next artifact begins a file."""
+        if self._file is not None:
+            with suppress(OSError):
+                self._file.discard()
+        self._file, self._empty, self._failed = None, 0, False
+
+    @contextmanager
+    def _giving_up(self) -> Iterator[None]:
+        """A file that cannot be written ends where it is: what follows would be misplaced."""
+        try:
+            yield
+        except OSError:
+            self._failed = True
+            if self._file is not None:
+                with suppress(OSError):
+                    self._file.discard()
+                self._file = None
+
+
 def _write_once(root: Path, path: str, data: bytes) -> None:
     """Writes a file that never changes; refuses if it stands there otherwise."""
     place = root / path
     try:
         known = place.read_bytes()
     except FileNotFoundError:
-        _replace(place, data)
+        write_durably(place, data)
         return
     if known != data:
         raise _contradiction(path)
-
-
-def _replace(place: Path, data: bytes) -> None:
-    _make_folder(place.parent)
-    _temporary(place).write_bytes(data)
-    _settle(place)
-
-
-def _temporary(place: Path) -> Path:
-    # The name is fixed, so that what a crash leaves is overwritten the next time.
-    return place.with_name(f".{place.name}.tmp")
-
-
-def _settle(place: Path) -> None:
-    """Gives a finished temporary file its name, safe against loss of power."""
-    temporary = _temporary(place)
-    _sync(temporary)
-    temporary.replace(place)
-    _sync(place.parent)
-
-
-def _make_folder(folder: Path) -> None:
-    missing = [f for f in (folder, *folder.parents) if not f.exists()]
-    for new in reversed(missing):
-        new.mkdir(exist_ok=True)
-        _sync(new.parent)
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _contradiction(path: str) -> Rejected:
@@ -343,19 +380,10 @@ def _contradiction(path: str) -> Rejected:
     return Rejected(CHECK, problem, where=path, advice=_FORK)
 
 
-def _varint(number: int) -> bytes:
-    encoded = bytearray()
-    while number >= 0x80:
-        encoded.append(number & 0x7F | 0x80)
-        number >>= 7
-    encoded.append(number)
-    return bytes(encoded)
-
-
 def pack_zip(directory: str | Path, file: str | Path) -> None:
-    """Packs a published directory into a .zip: what its checkpoint covers, no more.
+    """Packs a published directory into a .zip: what its checkpoint covers, and its hints.
 
-    The same record makes the same bytes. Ciphertexts do not compress, so nothing
+    The same files make the same bytes. Ciphertexts do not compress, so nothing
     is compressed. Raises Malformed if the checkpoint is none, OSError if a file is
     missing or the disk fails.
     """
@@ -364,14 +392,12 @@ def pack_zip(directory: str | Path, file: str | Path) -> None:
     paths = ["checkpoint", *(tile.path for tile in tiles_of(size))]
     for bundle in bundles_of(size):
         paths += [bundle.entries_path, bundle.artifacts_path]
-    _make_folder(place.parent)
-    try:
-        with zipfile.ZipFile(_temporary(place), "w", zipfile.ZIP_STORED) as packed:
-            for path in sorted(paths):
-                _pack(packed, path, root / path)
-        _settle(place)
-    finally:
-        _temporary(place).unlink(missing_ok=True)
+        if (root / bundle.hints_path).is_file():
+            paths.append(bundle.hints_path)
+    with replacing(place) as target, zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as packed:
+        for path in sorted(paths):
+            _pack(packed, path, root / path)
+    sync_directory(place.parent)
 
 
 def _pack(packed: zipfile.ZipFile, path: str, place: Path) -> None:

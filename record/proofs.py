@@ -7,12 +7,16 @@ anywhere and side by side; order and uniqueness are `transcript`'s.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
 
 from crypto import decryption_proof, range_proof, schnorr, sealing
+from crypto.batch import Claims, unproved
+from crypto.commitments import Commitments
 from crypto.elgamal import PublicKey, accumulate, encrypt
-from crypto.errors import InvalidProof, Part, Rejected
+from crypto.errors import InvalidProof, Malformed, Part, Rejected
 from crypto.group import mpz
 from crypto.hashing import index_bytes
 from crypto.secret_sharing import verify_share
@@ -30,6 +34,7 @@ from record.artifacts import (
 )
 from record.ballot_hashes import confirmation_code, contest_hash, identifier_hash
 from record.election import ElectionContext, ElectionKeys
+from record.hints import parse_hints
 from record.manifest import BallotStyle, Contest
 from record.state import Place
 
@@ -154,6 +159,52 @@ def verify_ballot(context: ElectionContext, keys: ElectionKeys, ballot: Ballot) 
 
     R.ballot (it fits the manifest), 5.B, 6.A, 6.D, 7.D, 8.A, 8.B, R.nonce-proof.
     """
+    _check_ballot(context, keys, ballot, None)
+
+
+def verify_ballots(
+    context: ElectionContext,
+    keys: ElectionKeys,
+    ballots: Sequence[tuple[Ballot, bytes]],
+    alone: Callable[[int], None] = lambda _: None,
+) -> list[Rejected | None]:
+    """What `verify_ballot` says of each ballot: what it raises, or None.
+
+    Beside each ballot stand its hints (docs/record.md, "Hints"), untrusted, or nothing.
+    They change the time that it takes and never the verdict: the proofs of ballots with
+    hints are checked together (`crypto.batch`), and whatever does not pass there by itself.
+    `alone` is told of each that is checked by itself: its hints are missing or not to be kept.
+    """
+    verdicts: list[Rejected | None] = [None] * len(ballots)
+    claimants = [partial(_claim_ballot, context, keys, *ballot) for ballot in ballots]
+    for i in unproved(context.group, claimants):
+        alone(i)
+        try:
+            verify_ballot(context, keys, ballots[i][0])
+        except Rejected as error:
+            verdicts[i] = error
+    return verdicts
+
+
+def _claim_ballot(
+    context: ElectionContext, keys: ElectionKeys, ballot: Ballot, hints: bytes, claims: Claims
+) -> None:
+    known = parse_hints(hints, ballot, context.group)
+    _check_ballot(context, keys, ballot, _Together(claims, iter(known.proofs)))
+
+
+@dataclass(frozen=True, slots=True)
+class _Together:
+    """Where the proofs of a ballot go that are not checked one by one, and their hints."""
+
+    claims: Claims
+    hints: Iterator[Commitments]
+
+
+def _check_ballot(
+    context: ElectionContext, keys: ElectionKeys, ballot: Ballot, together: _Together | None
+) -> None:
+    """`verify_ballot`, or all of it that costs little: then the rest is claimed."""
     style = _fit(context, ballot)
     where = f"ballot {ballot.confirmation_code.hex()[:16]}"
     culprit = f"device {ballot.device}"
@@ -161,9 +212,14 @@ def verify_ballot(context: ElectionContext, keys: ElectionKeys, ballot: Ballot) 
     if ballot.identifier_hash != h_i:
         raise Rejected("5.B", "the identifier hash is wrong", culprit=culprit, where=where)
     for contest, encrypted in zip(style.contests, ballot.contests, strict=True):
-        _verify_contest(keys.vote_key, h_i, contest, encrypted, culprit, where)
+        _check_contest(keys.vote_key, h_i, contest, encrypted, together, culprit, where)
     with rejecting("R.nonce-proof", culprit, f"{where}, encrypted_nonce"):
-        sealing.verify_sealed_nonce(context.group, h_i, ballot.encrypted_nonce)
+        if together is None:
+            sealing.verify_sealed_nonce(context.group, h_i, ballot.encrypted_nonce)
+        else:
+            sealing.claim_sealed_nonce(
+                together.claims, h_i, ballot.encrypted_nonce, next(together.hints)
+            )
     code = confirmation_code(h_i, [c.contest_hash for c in ballot.contests], ballot.chaining_field)
     if ballot.confirmation_code != code:
         raise Rejected("8.B", "the confirmation code is wrong", culprit=culprit, where=where)
@@ -177,20 +233,17 @@ def _fit(context: ElectionContext, ballot: Ballot) -> BallotStyle:
     def refuse(field: str, problem: str) -> Rejected:
         return Rejected("R.ballot", problem, culprit=culprit, where=f"ballot.{field}")
 
-    units = {u.label: u for u in manifest.units}
-    styles = {s.label: s for s in manifest.ballot_styles}
-    devices = {d.label: d for d in manifest.devices}
-    if ballot.device not in devices:
-        raise refuse("device", f"the manifest has no device {ballot.device!r}")
-    if ballot.unit not in units:
-        raise refuse("unit", f"the manifest has no unit {ballot.unit!r}")
-    if ballot.unit not in devices[ballot.device].units:
-        raise refuse("unit", f"device {ballot.device!r} does not serve unit {ballot.unit!r}")
-    if ballot.ballot_style not in styles:
-        raise refuse("ballot_style", f"the manifest has no ballot style {ballot.ballot_style!r}")
-    if ballot.ballot_style not in units[ballot.unit].ballot_styles:
-        raise refuse("ballot_style", f"unit {ballot.unit!r} has no style {ballot.ballot_style!r}")
-    style = styles[ballot.ballot_style]
+    try:
+        device = manifest.device(ballot.device, "device")
+        unit = manifest.unit(ballot.unit, "unit")
+        if unit.label not in device.units:
+            raise refuse("unit", f"device {device.label!r} does not serve unit {unit.label!r}")
+        style = manifest.style(ballot.ballot_style, "ballot_style")
+        if style.label not in unit.ballot_styles:
+            raise refuse("ballot_style", f"unit {unit.label!r} has no style {style.label!r}")
+    except Malformed as error:
+        label, kind = getattr(ballot, error.field), error.field.replace("_", " ")
+        raise refuse(error.field, f"the manifest has no {kind} {label!r}") from None
     expected = [c.index for c in style.contests]
     if [c.index for c in ballot.contests] != expected:
         raise refuse("contests", f"the ballot style has the contests {expected}, in this order")
@@ -203,11 +256,12 @@ def _fit(context: ElectionContext, ballot: Ballot) -> BallotStyle:
     return style
 
 
-def _verify_contest(  # noqa: PLR0913 - one argument for each thing the proofs bind
+def _check_contest(
     key: PublicKey,
     h_i: bytes,
     contest: Contest,
     encrypted: BallotContest,
+    together: _Together | None,
     culprit: str,
     where: str,
 ) -> None:
@@ -215,27 +269,22 @@ def _verify_contest(  # noqa: PLR0913 - one argument for each thing the proofs b
     where = f"{where}, contest {contest.label}"
     for option, selection in zip(contest.options, encrypted.selections, strict=True):
         place = f"{where}, option {option.label}"
+        context = index_bytes(contest.index) + index_bytes(option.index)
         with rejecting("6.D", culprit, place):
-            group.check_member(selection.alpha, "alpha")
-            group.check_member(selection.beta, "beta")
-            range_proof.verify(
-                key,
-                selection.ciphertext,
-                selection.proof,
-                contest.option_limit,
-                h_i,
-                index_bytes(contest.index) + index_bytes(option.index),
-            )
+            statement = selection.ciphertext, selection.proof, contest.option_limit, h_i, context
+            if together is None:
+                range_proof.verify_with_membership(key, *statement)
+            else:
+                range_proof.claim_with_membership(
+                    together.claims, key, *statement, next(together.hints)
+                )
     ciphertexts = [s.ciphertext for s in encrypted.selections]
     with rejecting("7.D", culprit, where):
-        range_proof.verify(
-            key,
-            accumulate(group, ciphertexts),
-            encrypted.limit_proof,
-            contest.selection_limit,
-            h_i,
-            index_bytes(contest.index),
-        )
+        limits = encrypted.limit_proof, contest.selection_limit, h_i, index_bytes(contest.index)
+        if together is None:
+            range_proof.verify(key, accumulate(group, ciphertexts), *limits)
+        else:
+            range_proof.claim(together.claims, key, ciphertexts, *limits, next(together.hints))
     if encrypted.contest_hash != contest_hash(group, h_i, contest.index, ciphertexts):
         raise Rejected("8.A", "the contest hash is wrong", culprit=culprit, where=where)
 

@@ -24,9 +24,8 @@ from record.artifacts import (
     Result,
     Role,
 )
-from record.decryption import combine, commitment_hash
+from record.decryption import combine_all, commitment_hash, verify_responses, verify_shares
 from record.proofs import (
-    rejecting,
     verify_challenged_ballot,
     verify_decrypted_ballot,
     verify_decrypted_option,
@@ -228,24 +227,18 @@ def _prove_shares(state: State, statement: DecryptionShares, read: Read) -> None
         if commitment_hash(state.need_keys(), place, i, share, session.trustees) != committed[n]:
             problem, where = "the share is not what d_i committed to", f"ciphertext {first + n}"
             raise _reject("R.decryption-commitment", problem, where, culprit)
-    for n, share in enumerate(statement.shares):
-        with rejecting("R.decryption-share", culprit, f"ciphertext {first + n}"):
-            group.check_member(share.partial_decryption, "M_i")
-            group.check_member(share.a, "a_i")
-            group.check_member(share.b, "b_i")
+    verify_shares(group, statement.shares, i, first)
 
 
 def _prove_responses(state: State, statement: DecryptionResponses, read: Read) -> None:
     """Each response fits its commitments and partial decryption (spec 3.6.5, eq. 94, 95)."""
     i, first = statement.trustee, statement.first
-    session, culprit = _session(state), f"trustee {statement.trustee}"
+    session, keys = _session(state), state.need_keys()
     shares = {x: _earlier(state, read, Round.SHARES, x, first).shares for x in session.trustees}
-    public = share_key(state, i)
     these = places(state, read)[first : first + len(statement.responses)]
-    for n, (place, response) in enumerate(zip(these, statement.responses, strict=True)):
-        joint = combine(state.need_keys(), place, {x: shares[x][n] for x in session.trustees})
-        with rejecting("R.decryption-share", culprit, f"ciphertext {first + n}"):
-            joint.verify_response(i, public, shares[i][n], response)
+    rows = [{x: shares[x][n] for x in session.trustees} for n in range(len(these))]
+    joints = combine_all(keys, these, rows)
+    verify_responses(joints, shares[i], statement.responses, i, share_key(state, i), first)
 
 
 def share_key(state: State, i: int) -> mpz:

@@ -51,6 +51,11 @@ class Bundle:
         """The artifacts, a file that grows under one name."""
         return f"artifacts/{index_path(self.index)}"
 
+    @property
+    def hints_path(self) -> str:
+        """What may stand beside the artifacts (docs/record.md, "Hints"), and may be missing."""
+        return f"hints/{index_path(self.index)}"
+
 
 def index_path(index: int) -> str:
     """1234067 as `x001/x234/067`. Raises ValueError if negative."""

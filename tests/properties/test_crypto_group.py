@@ -164,6 +164,22 @@ def test_a_table_is_built_once_by_many_threads(monkeypatch: pytest.MonkeyPatch) 
     assert len(built) == 1
 
 
+@given(groups, st.lists(st.sampled_from([0, 2**10, 2**14, 2**18]), max_size=4), numbers)
+def test_tables_are_widened_and_never_narrowed(
+    group: Group, budgets: list[int], exponent: int
+) -> None:
+    """Powers stay what they were, whatever budgets come in which order."""
+    table = FixedBase(group, group.g, 2**12)
+    if budgets:
+        table.prepare(budgets[0])
+    for memory in budgets:
+        before = table.window
+        table.prepare(memory)
+        assert table.window == max(before, FixedBase(group, group.g, memory).window)
+        assert table.power(exponent) == group.power(group.g, exponent % group.q)
+    assert pickle.loads(pickle.dumps(table)).window == table.window
+
+
 def test_keys_work_in_spawned_processes() -> None:
     """A key whose table is built goes to a new process as its numbers and works there."""
     key = PublicKey(TOYS[7], TOYS[7].g_power(3))

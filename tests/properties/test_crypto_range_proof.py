@@ -225,7 +225,9 @@ def test_proofs_differ_and_tables_do_all_the_work(monkeypatch: pytest.MonkeyPatc
 
 def test_commitments_are_those_of_the_prover() -> None:
     """The recomputed commitments (6.1, 6.2) reproduce the sum of the challenges."""
-    a, b = range_proof.commitments(KEY, CIPHERTEXT, PROOF)
-    c = range_proof._challenge(GROUP, CIPHERTEXT, a, b, HI, CONTEXT)
-    assert len(a) == len(b) == LIMIT + 1
-    assert mpz(sum(PROOF.challenges)) % GROUP.q == c
+    proof, committed = range_proof.prove_and_commit(
+        KEY, CIPHERTEXT, NONCE, VALUE, LIMIT, HI, CONTEXT
+    )
+    assert range_proof.commitments(KEY, CIPHERTEXT, proof) == committed
+    assert len(committed.elements) == 2 * (LIMIT + 1)
+    assert committed.encoded == b"".join(map(GROUP.encode_element, committed.elements))

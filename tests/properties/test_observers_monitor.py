@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from urllib.request import urlopen
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from prometheus_client import Metric, generate_latest
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
 
 from crypto.errors import Rejected
 from identity.errors import KeystoreInUse
@@ -274,23 +277,41 @@ def monitor(log: SmallLog, state: Path) -> Iterator[Monitor]:
         yield monitor
 
 
+def _text(families: Sequence[Metric]) -> str:
+    """As Prometheus' own library writes them."""
+
+    class Source(Collector):
+        def collect(self) -> Sequence[Metric]:
+            return families
+
+    return generate_latest(Source()).decode()
+
+
+def _one(value: float) -> tuple[Metric, ...]:
+    return (GaugeMetricFamily("one", "A number.", value=value),)
+
+
 def test_metrics_as_text(monitor: Monitor) -> None:
     """Prometheus' text format: each metric with help and type, then its samples."""
     metrics = Metrics()
-    before = metrics.text(monitor)
+
+    def text() -> str:
+        return _text(metrics.families(monitor))
+
+    before = text()
     assert "tree_size" not in before
-    assert 'sailau_monitor_polls_total{result="unreachable"} 0\n' in before
+    assert 'sailau_monitor_polls_total{result="unreachable"} 0.0\n' in before
     monitor.poll(123)
     metrics.polled("consistent", 123)
     metrics.polled("unreachable", 124)
     metrics.raised([Alarm.STALE])
-    lines = metrics.text(monitor).splitlines()
-    assert 'sailau_monitor_tree_size{origin="example.org/log"} 300' in lines
-    assert 'sailau_monitor_polls_total{result="consistent"} 1' in lines
-    assert 'sailau_monitor_alarm{alarm="stale"} 1' in lines
-    assert 'sailau_monitor_alarm{alarm="fork"} 0' in lines
-    assert "sailau_monitor_answered_timestamp_seconds 123" in lines
-    assert metrics.text(monitor).endswith("\n")
+    lines = text().splitlines()
+    assert 'sailau_monitor_tree_size{origin="example.org/log"} 300.0' in lines
+    assert 'sailau_monitor_polls_total{result="consistent"} 1.0' in lines
+    assert 'sailau_monitor_alarm{alarm="stale"} 1.0' in lines
+    assert 'sailau_monitor_alarm{alarm="fork"} 0.0' in lines
+    assert "sailau_monitor_answered_timestamp_seconds 123.0" in lines
+    assert text().endswith("\n")
     names = [line.split(" ")[2] for line in lines if line.startswith("# TYPE")]
     assert len(names) == len(set(names))
     for line in lines:
@@ -301,9 +322,11 @@ def test_metrics_in_a_file(tmp_path: Path) -> None:
     """Replaced as a whole."""
     published = open_metrics(str(tmp_path / "monitor.prom"))
     assert isinstance(published, MetricsFile)
-    for text in ("one\n", "two\n"):
-        published.publish(text)
-        assert (tmp_path / "monitor.prom").read_text() == text
+    for number in (1, 2):
+        families = _one(number)
+        published.publish(families)
+        assert (tmp_path / "monitor.prom").read_text() == _text(families)
+        assert f"one {number}.0\n" in _text(families)
     published.close()
     assert [file.name for file in tmp_path.iterdir()] == ["monitor.prom"]
 
@@ -312,8 +335,8 @@ def test_metrics_over_http() -> None:
     """At /metrics, on the loopback unless a host is named."""
     published = open_metrics("0")
     assert isinstance(published, MetricsServer)
-    published.publish("one 1\n")
+    published.publish(_one(1))
     with urlopen(f"http://127.0.0.1:{published.port}/metrics") as answer:
-        assert answer.read() == b"one 1\n"
+        assert answer.read().decode() == _text(_one(1))
         assert answer.headers["Content-Type"].startswith("text/plain; version=0.0.4")
     published.close()
