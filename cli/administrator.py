@@ -2,22 +2,55 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import click
+
 from ballotbox.client import AdministrationClient, BoardClient
 from cli.common import home_option, passphrase
 from cli.connect import check_invited, checked_context, first_artifact, role_connection
 from cli.homes import Home, open_home
+from crypto.errors import Malformed
 from identity.invitation import Invitation
-from record.artifacts import Artifact, Statement, sign_statement
+from record.artifacts import Artifact, Statement, parse_artifact, sign_statement
 from record.election import ElectionContext
 from record.state import Phase
 from record.transcript import Transcript
+from record.wire import MAX_TEXT, MINUTE
 
 administrator_home = home_option("the administrator, made by `election new`")
+
+
+def this_minute() -> int:
+    """When a statement is made, in seconds: this machine's clock, cut to a whole minute."""
+    return int(time.time()) // MINUTE * MINUTE
+
+
+def checked_reason(text: str, option: str) -> str:
+    """A reason without outer white space; raises Malformed if it is too long to be published."""
+    reason = text.strip()
+    size = len(reason.encode())
+    if size > MAX_TEXT:
+        raise Malformed(option, f"has {size} bytes, not at most {MAX_TEXT}", "say it shorter")
+    return reason
+
+
+def _checked(_: click.Context, __: click.Parameter, value: str) -> str:
+    return checked_reason(value, "--reason")
+
+
+reason_option = click.option(
+    "--reason",
+    default="as planned",
+    show_default=True,
+    metavar="TEXT",
+    callback=_checked,
+    help='Why, for the public; it cannot be taken back. "" says nothing.',
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,9 +64,10 @@ class Administrator:
     client: AdministrationClient
 
     def publish(self, statement: Statement) -> int:
-        """Sign a statement and put it on the record."""
+        """Sign a statement and put it on the record; raises Malformed if it cannot stand there."""
         group, key = self.context.group, self.home.role_key
         artifact = sign_statement(statement, group, self.context.base_hash, key)
+        parse_artifact(artifact.data, group)
         return self.client.publish(artifact.data)
 
     def transcript(self, *, prove_until: Phase) -> Transcript:

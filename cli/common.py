@@ -49,7 +49,7 @@ def reporting_errors() -> Iterator[None]:
 
 def fail(message: str, code: int) -> NoReturn:
     """Say what is wrong on standard error and leave."""
-    errors.print(f"sailau: {_plain(message)}", style="red", markup=False, soft_wrap=True)
+    errors.print(f"sailau: {plain(message)}", style="red", markup=False, soft_wrap=True)
     raise SystemExit(code)
 
 
@@ -110,7 +110,7 @@ def print_json(value: Any) -> None:
 
 def say(text: str) -> None:
     """A line for people on standard output."""
-    console.print(_plain(text), markup=False, soft_wrap=True)
+    console.print(plain(text), markup=False, soft_wrap=True)
 
 
 def aloud(data: bytes, indent: int = 2) -> str:
@@ -122,10 +122,10 @@ def aloud(data: bytes, indent: int = 2) -> str:
 
 def note(text: str) -> None:
     """A line about progress, on standard error."""
-    errors.print(_plain(text), markup=False, soft_wrap=True)
+    errors.print(plain(text), markup=False, soft_wrap=True)
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
     """Without what could steer a terminal: labels and reasons are other people's words."""
     return "".join(c if c.isprintable() or c == "\n" else "\ufffd" for c in text)
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import click
 
-from cli.administrator import Administrator, administrator, administrator_home
+from cli.administrator import Administrator, administrator, administrator_home, this_minute
 from cli.common import json_option, passphrase_option, print_json, say
 from cli.connect import server_option
 from cli.counting import Count
@@ -91,7 +92,8 @@ def publish(
         transcript = admin.transcript(prove_until=Phase.OPEN)
         state = transcript.state
         if transcript.phase is Phase.COUNTED:
-            admin.publish(totals(admin.context, state.decrypted_tallies, state.cast_in))
+            result = totals(admin.context, state.decrypted_tallies, state.cast_in)
+            admin.publish(replace(result, time=this_minute()))
         elif not (_ended(state) or (as_it_is and state.phase >= Phase.CLOSED)):
             raise Rejected(
                 "R.order",

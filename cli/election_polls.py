@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import click
 
 from ballotbox.client import ElectionStatus
-from cli.administrator import administrator, administrator_home
+from cli.administrator import (
+    administrator,
+    administrator_home,
+    checked_reason,
+    reason_option,
+    this_minute,
+)
 from cli.common import aloud, passphrase_option, say
 from cli.connect import server_option
 from cli.drilling import Drill, answers_to_drill, check_drill, last_drill
@@ -25,9 +32,14 @@ from record.state import Phase, State
 @click.option(
     "--require-drill", is_flag=True, help="Refuse unless all trustees answered the last drill."
 )
+@reason_option
 @passphrase_option
 def open_polls(
-    home: Path, server: str | None, require_drill: bool, passphrase_file: Path | None
+    home: Path,
+    server: str | None,
+    require_drill: bool,
+    reason: str,
+    passphrase_file: Path | None,
 ) -> None:
     """Open the polls, once every trustee has confirmed. Every key is checked first."""
     with administrator(home, passphrase_file, server) as admin:
@@ -46,7 +58,7 @@ def open_polls(
         if require_drill:
             check_drill(transcript.state, admin.context.trustees)
         keys = transcript.state.need_keys()
-        index = admin.publish(keys.opening())
+        index = admin.publish(replace(keys.opening(), reason=reason, time=this_minute()))
     say(f"The polls are open (artifact {index}).")
     say(f"Keys (H_G):\n{aloud(keys.key_ceremony_hash)}")
 
@@ -78,12 +90,14 @@ def _check_quorum(state: State) -> None:
     is_flag=True,
     help="Refuse unless enough trustees to decrypt answered the last drill.",
 )
+@reason_option
 @passphrase_option
 def close(
     home: Path,
     server: str | None,
     missing: tuple[str, ...],
     require_drill: bool,
+    reason: str,
     passphrase_file: Path | None,
 ) -> None:
     """Close the polls. Every device has closed its chain, or is named with the reason."""
@@ -103,11 +117,11 @@ def close(
             say(answers_to_drill(status))
         for statement in statements:
             if statement.device in status.unaccounted_devices:
-                admin.publish(statement)
+                admin.publish(replace(statement, time=this_minute()))
         status = admin.board.status()
         spoiled = status.submitted - status.cast - status.challenged
         counts = PollsClose(status.submitted, status.cast, status.challenged, spoiled)
-        index = admin.publish(counts)
+        index = admin.publish(replace(counts, reason=reason, time=this_minute()))
     say(
         f"The polls are closed (artifact {index}): {counts.submitted} ballots, "
         f"{counts.cast} cast, {counts.challenged} challenged, {counts.spoiled} spoiled."
@@ -124,7 +138,7 @@ def _missing(text: str, context: ElectionContext) -> DeviceMissing:
             f"{repr(text)} does not begin with a device of the manifest and '='",
             "write DEVICE=REASON",
         )
-    reason = text[len(device) + 1 :].strip()
+    reason = checked_reason(text[len(device) + 1 :], "--missing")
     if not reason:
         raise Malformed("--missing", f"gives no reason for {device}", "write DEVICE=REASON")
     return DeviceMissing(device, reason)
@@ -140,7 +154,8 @@ def _check_devices(status: ElectionStatus, missing: Sequence[DeviceMissing]) -> 
         raise Rejected(
             "R.polls-close",
             f"these devices have not closed: {', '.join(late)}",
-            advice="run `sailau device close` on each, or name it with --missing DEVICE=REASON",
+            advice="run `sailau device close` on each, and `sailau device upload` if it was "
+            "offline, or name it with --missing DEVICE=REASON",
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 
 import click
@@ -50,6 +51,11 @@ def check(file: Path, as_json: bool) -> None:
             f"Nothing is opened of fewer than {checked.privacy_floor} cast ballots: smaller "
             "units are counted together with others"
         )
+    if checked.groups:
+        say(
+            f"What voters do is published in groups of {checked.groups.ballots}, or after "
+            f"{checked.groups.seconds} seconds"
+        )
 
 
 @manifest.command(name="import")
@@ -78,4 +84,5 @@ def _summary(checked: Manifest) -> dict[str, object]:
         "tallies": len(checked.cells()),
         "chaining": checked.chaining.value,
         "privacy_floor": checked.privacy_floor,
+        "groups": asdict(checked.groups) if checked.groups else None,
     }

@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 
 from ballotbox.client import ElectionStatus
-from cli.administrator import Administrator, connected
+from cli.administrator import Administrator, connected, this_minute
 from cli.common import REFUSED, UNUSABLE, fail, note
 from cli.homes import open_home
 from cli.plans import Plan, check_plan
@@ -110,7 +110,8 @@ def _end(admin: Administrator, ending: Ending) -> None:
     else:
         if not ending.asked:
             _ask(admin, status)
-        index = admin.publish(CeremonyAbandoned(ending.reason or ending.usual))
+        statement = CeremonyAbandoned(ending.reason or ending.usual, this_minute())
+        index = admin.publish(statement)
         note(f"The old key ceremony was given up (artifact {index}).")
 
 

@@ -125,6 +125,18 @@ class ManifestDevice:
     units: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Groups:
+    """What voters do goes onto the log in groups, so that nobody can tell their order.
+
+    A group is complete with `ballots` ballots, casts and challenges, 1 to 1,000, or `seconds`
+    after the first of them, 1 to 60.
+    """
+
+    ballots: int
+    seconds: int
+
+
 Labelled = TypeVar("Labelled", Contest, BallotStyle, Unit, ManifestDevice)
 
 
@@ -132,7 +144,8 @@ Labelled = TypeVar("Labelled", Contest, BallotStyle, Unit, ManifestDevice)
 class Manifest:
     """A checked manifest. `source` is the file, byte for byte.
 
-    `privacy_floor` is the least number of cast ballots in what is decrypted, 0 without one.
+    `privacy_floor` is the least number of cast ballots in what is decrypted, 0 without one;
+    `groups` is None where what comes within a tenth of a second is a group.
     """
 
     label: str
@@ -146,6 +159,7 @@ class Manifest:
     units: tuple[Unit, ...]
     devices: tuple[ManifestDevice, ...]
     privacy_floor: int
+    groups: Groups | None
     source: bytes = field(repr=False)
     _contest: Mapping[str, Contest] = field(init=False, repr=False, compare=False)
     _style: Mapping[str, BallotStyle] = field(init=False, repr=False, compare=False)
@@ -239,6 +253,7 @@ def _build(document: Document, source: bytes) -> Manifest:
         units=tuple(_unit(item, languages) for item in document["units"]),
         devices=tuple(_device(item) for item in document["devices"]),
         privacy_floor=int(document.get("privacy_floor", 0)),
+        groups=_groups(document.get("groups")),
         source=bytes(source),
     )
 
@@ -274,6 +289,10 @@ def _style(
 def _unit(item: Mapping[str, Any], languages: Sequence[str]) -> Unit:
     name = _text(item["name"], languages)
     return Unit(item["label"], name, item["parent"], tuple(item["ballot_styles"]))
+
+
+def _groups(item: Mapping[str, Any] | None) -> Groups | None:
+    return None if item is None else Groups(int(item["ballots"]), int(item["seconds"]))
 
 
 def _device(item: Mapping[str, Any]) -> ManifestDevice:

@@ -29,24 +29,39 @@ def check_actor(statement: Operation) -> None:
     """Raise `Rejected` (R.operation) unless the role it names may say this."""
     actor = ACTORS[statement.action]
     if statement.role is not actor:
-        action = statement.action.name.lower()
-        raise _reject(f"{action} is said by the {actor.name.lower()}", "role")
+        action, name = statement.action.name.lower(), actor.name.lower()
+        raise Rejected(
+            "R.operation",
+            f"{action} is the {name}'s to say",
+            where="operation.role",
+            advice=f"sign it as the {name}",
+        )
 
 
-def _check(_: State, statement: Operation) -> None:
+def _check(state: State, statement: Operation) -> None:
+    if statement in state.operations:
+        raise Rejected(
+            "R.duplicate",
+            "the record has this operation already, said in the same words in the same minute",
+            culprit=statement.role.name.lower(),
+            where="operation",
+            advice="say in other words what was done again",
+        )
     if bool(statement.details) is not (statement.action in DETAILED):
         wanted = "needs" if statement.action in DETAILED else "has no"
-        raise _reject(f"{statement.action.name.lower()} {wanted} details", "details")
-
-
-def _reject(problem: str, field: str) -> Rejected:
-    return Rejected("R.operation", problem, where=f"operation.{field}")
+        raise Rejected(
+            "R.operation",
+            f"{statement.action.name.lower()} {wanted} details",
+            culprit=statement.role.name.lower(),
+            where="operation.details",
+        )
 
 
 def _apply(state: State, statement: Operation, _: int) -> None:
+    state.operations.add(statement)
     if statement.action is Action.CONFIGURED:
         state.configuration = statement.details
-    if statement.role is Role.SERVER:
+    if statement.action in (Action.SERVER_STARTED, Action.SERVER_STOPPED):
         state.last_server_action = statement.action
 
 

@@ -15,6 +15,7 @@ from record.artifacts import (
     EncryptedTally,
     KeyCommitment,
     KeyConfirmation,
+    Operation,
     PollsClose,
     Purpose,
     Result,
@@ -138,7 +139,11 @@ class Accused:
 
 @dataclass(slots=True)
 class State:
-    """The fold of a record; changed by `Transcript.append` alone."""
+    """The fold of a record; changed by `Transcript.append` alone.
+
+    `configuration` is what the server last said about its settings, `last_server_action`
+    whether it was started or stopped last.
+    """
 
     context: ElectionContext
     size: int = 0
@@ -169,6 +174,7 @@ class State:
     decrypted_options: int = 0
     opened: int = 0
     result: Result | None = None
+    operations: set[Operation] = field(default_factory=set)
     configuration: str = ""
     last_server_action: Action | None = None
     _sets: tuple[TallySet, ...] | None = None

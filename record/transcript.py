@@ -96,13 +96,17 @@ class Transcript:
                 where=artifact.name,
                 advice=_ADVICE.get(self.state.phase, ""),
             )
-        signer = self.signer(artifact.statement)
-        verify_signature(artifact, self.context.base_hash, signer.public_key, str(signer))
+        self.check_signature(artifact)
         if isinstance(artifact.statement, TRUSTEE_STATEMENTS):
             self._check_not_accused(artifact.statement)
         rule.check(self.state, artifact.statement)
         if isinstance(artifact.statement, TRUSTEE_STATEMENTS):
             self._check_transcript(artifact.statement)
+
+    def check_signature(self, artifact: Artifact) -> None:
+        """Raise `Rejected` unless the one who has to sign `artifact` has signed it."""
+        signer = self.signer(artifact.statement)
+        verify_signature(artifact, self.context.base_hash, signer.public_key, str(signer))
 
     def append(self, artifact: Artifact) -> int:
         """Check `artifact`, take it into the state, return its index in the record."""

@@ -26,6 +26,8 @@ MAX_LABEL = 100
 MAX_TEXT = 2000
 MAX_DETAILS = 16_000
 MINUTE = 60
+MAX_TIME = 253_402_300_740
+"""The last minute of the year 9999, in seconds: what follows has no date in four digits."""
 MAX_INDEX = 2**31 - 1
 
 V = TypeVar("V")
@@ -68,7 +70,7 @@ def _integer(low: int, high: int) -> Codec:
 
 
 def _minutes(*, optional: bool = False) -> Codec:
-    number_of = _integer(0 if optional else MINUTE, 2**53).read
+    number_of = _integer(0 if optional else MINUTE, MAX_TIME).read
 
     def read(number: Any, group: Group | None, path: str) -> int:
         seconds = number_of(number, group, path)

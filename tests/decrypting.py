@@ -20,7 +20,7 @@ To replace one artifact and nothing else, change `world.artifacts` (see `resigne
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeAlias, TypeVar
 
 from crypto import decryption_proof, sealing
@@ -213,14 +213,19 @@ def _begin(
 
 def close_polls(world: World, missing: Collection[str] = ()) -> None:
     """Every device closes, or begins and closes, or is missing; then the polls close."""
+    close_devices(world, missing)
+    world.append(world.state.counts())
+
+
+def close_devices(world: World, missing: Collection[str] = (), time: int = 0) -> None:
+    """Every device closes, or begins and closes, or is missing since `time`, in seconds."""
     for device in world.context.manifest.devices:
         if device.label in missing:
-            world.append(DeviceMissing(device.label, "It was stolen."))
+            world.append(DeviceMissing(device.label, "It was stolen.", time))
             continue
         if device.label not in world.state.devices:
             begin_device(world, device.label)
         world.append(close_statement(world, device.label))
-    world.append(world.state.counts())
 
 
 def cast_ballots(world: World) -> Iterator[Ballot]:
@@ -261,9 +266,10 @@ def play_decryption(
     return session
 
 
-def play_result(world: World) -> None:
+def play_result(world: World, time: int = 0) -> None:
     """The administrator confirms the sums."""
-    world.append(totals(world.context, world.state.decrypted_tallies, world.state.cast_in))
+    result = totals(world.context, world.state.decrypted_tallies, world.state.cast_in)
+    world.append(replace(result, time=time))
 
 
 # --- a decryption session

@@ -47,9 +47,10 @@ from record.tiles import WIDTH, Bundle, TileBuilder, format_bundle
 from sailau.v1 import record_pb2 as pb
 from tests.ballots import Fate, Plain
 from tests.decrypting import VOTES, Altered, play_election
+from tests.everything import play_everything
 from tests.fuzz.mutations import Messages, mutate_file, mutate_json, mutated, rearrange
 from tests.tampered.kit import PARAMETERS, TOY_NAME, Record, refusal
-from tests.world import World, manifest_bytes
+from tests.world import World, manifest_bytes, manifest_document
 from verifier import verify
 from verifier.archive import NotARecord
 from verifier.manifest import parse_manifest as parse_again
@@ -86,6 +87,7 @@ def worlds() -> list[World]:
         play_election(toy, ()),
         play_election(toy, alter=_two_sessions),
         play_election(toy, many),
+        play_everything(),
     ]
 
 
@@ -153,7 +155,7 @@ class Fuzzer:
         )
 
     def _world(self, rng: random.Random) -> World:
-        return rng.choices(self._worlds, weights=(8, 4, 4, 4, 2, 4, 1))[0]
+        return rng.choices(self._worlds, weights=(8, 4, 4, 4, 2, 4, 1, 8))[0]
 
     # --- strategies: each returns the verdict, or raises Finding
 
@@ -210,7 +212,8 @@ class Fuzzer:
 
     def manifests(self, rng: random.Random, root: Path) -> str:
         """Two readers of a changed manifest."""
-        data = manifest_bytes()
+        groups = {"privacy_floor": 3, "groups": {"ballots": 20, "seconds": 30}}
+        data = manifest_bytes(manifest_document() | rng.choice(({}, groups)))
         for _ in range(rng.choice((1, 1, 2, 3))):
             data = mutate_json(rng, data)
         theirs = ""

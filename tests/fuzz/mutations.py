@@ -15,7 +15,7 @@ from sailau.v1 import record_pb2 as pb
 from tests.tampered.kit import Record, kind_of
 
 _TEXTS = ("", " ", "abai", "centre", "city", "ballot-box-1", "council", "x" * 101, "a\nb", "жа")
-_NUMBERS = (0, 1, 2, 3, 255, 256, 511, 2**31 - 1, 2**31, 2**32 - 1, 2**53 + 1, 2**63, 2**64 - 1)
+_NUMBERS = (0, 1, 2, 3, 60, 255, 256, 511, 2**31 - 1, 2**31, 2**32 - 1, 2**53 + 1, 2**63, 2**64 - 1)
 _DATES = ("2025-12-03", "2025-12-05", "20251204", "2025-02-30")
 _WHOLE = (0, 1, 2, 7, 1000, 1001, -1, 10**20)
 _VALUES: tuple[Any, ...] = (*_TEXTS, *_DATES, *_WHOLE, "none", 1.0, 1.5, True, None, [], {})

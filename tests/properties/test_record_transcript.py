@@ -18,6 +18,7 @@ from crypto.parameters import TOY
 from record.artifacts import (
     Artifact,
     CeremonyAbandoned,
+    Operation,
     Role,
     sign_statement,
 )
@@ -45,6 +46,7 @@ PHASES_OF: dict[str, tuple[Phase, ...]] = {
     **dict.fromkeys(("share_complaint", "share_answer", "key_confirmation"), (Phase.CONFIRMATION,)),
     "accusation": (*_CEREMONY, Phase.READY, Phase.OPEN, Phase.CLOSED, Phase.TALLIED),
     "opening": (Phase.READY,),
+    "operation": tuple(p for p in Phase if Phase.COMMITMENT <= p <= Phase.COUNTED),
     **dict.fromkeys(
         ("device", "ballot", "cast", "challenge", "device_close", "device_missing", "polls_close"),
         (Phase.OPEN,),
@@ -216,7 +218,10 @@ def test_who_signs() -> None:
     world = complete()
     for artifact in world.artifacts[1:]:
         signer = world.transcript.signer(artifact.statement)
-        assert signer.role is expected.get(artifact.name, Role.TRUSTEE)
+        if isinstance(artifact.statement, Operation):
+            assert signer.role is artifact.statement.role
+        else:
+            assert signer.role is expected.get(artifact.name, Role.TRUSTEE)
         label = getattr(artifact.statement, "device", None)
         if signer.role is Role.DEVICE:
             assert signer.name == label

@@ -90,13 +90,13 @@ def test_an_entry_byte_by_byte() -> None:
         b"",
         b"\x00",
         b"\x08\x01",
-        b"\xda\x01\x00",
+        b"\xe2\x01\x00",
         b"\x82\x00\x00",
         b"\x82",
         b"\xc2\x3e\x40" + bytes(64),
         b"\xff" * 20,
     ],
-    ids=["empty", "zero", "varint", "field 27", "long tag", "cut tag", "signature alone", "ones"],
+    ids=["empty", "zero", "varint", "field 28", "long tag", "cut tag", "signature alone", "ones"],
 )
 def test_what_begins_with_no_statement_has_no_entry(data: bytes) -> None:
     """The first tag has to be that of a statement, in its shortest form."""

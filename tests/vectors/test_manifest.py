@@ -17,7 +17,7 @@ from jsonschema import Draft202012Validator
 
 from cli.manifest import manifest as check_manifest
 from crypto.errors import Malformed
-from record.manifest import MAX_BYTES, Chaining, Manifest, parse_manifest
+from record.manifest import MAX_BYTES, Chaining, Groups, Manifest, parse_manifest
 
 EXAMPLE = Path(__file__).parents[2] / "cli" / "demo" / "manifest.json"
 
@@ -186,11 +186,15 @@ def test_a_manifest_is_a_value() -> None:
 
 
 @pytest.mark.parametrize("number", ["1.0", "1e0", "1.5"])
-@pytest.mark.parametrize("field", ["contests[0].selection_limit", "privacy_floor"])
+@pytest.mark.parametrize(
+    "field", ["contests[0].selection_limit", "privacy_floor", "groups.seconds"]
+)
 def test_a_number_has_no_fraction_and_no_exponent(number: str, field: str) -> None:
     """JSON Schema takes 1.0 for an integer, other readers do not: neither do we."""
     document = small()
-    place = document["contests"][0] if "." in field else document
+    places = {"contests[0]": document["contests"][0], "groups": {"ballots": 1}}
+    document["groups"] = places["groups"]
+    place = places.get(field.rpartition(".")[0], document)
     place[field.rpartition(".")[2]] = "HERE"
     data = json.dumps(document).replace('"HERE"', number).encode()
     with pytest.raises(Malformed) as caught:
@@ -203,6 +207,14 @@ def test_a_privacy_floor(floor: int) -> None:
     """The floor is a number from 1 to 1,000,000; without one it is 0."""
     assert parse({**small(), "privacy_floor": floor}).privacy_floor == floor
     assert parse(small()).privacy_floor == 0
+
+
+@pytest.mark.parametrize(("ballots", "seconds"), [(1, 1), (20, 30), (1000, 60)])
+def test_groups(ballots: int, seconds: int) -> None:
+    """1 to 1,000 artifacts, 1 to 60 seconds; without them there is None."""
+    document = {**small(), "groups": {"ballots": ballots, "seconds": seconds}}
+    assert parse(document).groups == Groups(ballots, seconds)
+    assert parse(small()).groups is None
 
 
 def test_limits_may_go_to_their_edge() -> None:
@@ -231,6 +243,11 @@ def put(*path: str | int, to: Any) -> Callable[[dict[str, Any]], None]:
         node[path[-1]] = to
 
     return change
+
+
+def groups(**changes: object) -> Callable[[dict[str, Any]], None]:
+    """Groups of 20 within 30 seconds, with something else."""
+    return put("groups", to={"ballots": 20, "seconds": 30, **changes})
 
 
 def drop(*path: str | int) -> Callable[[dict[str, Any]], None]:
@@ -396,6 +413,27 @@ BROKEN: list[tuple[str, Callable[[dict[str, Any]], None], str, str]] = [
     ("floor is a string", put("privacy_floor", to="5"), "privacy_floor", 'is "5"'),
     ("floor is null", put("privacy_floor", to=None), "privacy_floor", "is null"),
     ("floor is a list", put("privacy_floor", to=[5]), "privacy_floor", "is a list"),
+    ("groups are null", put("groups", to=None), "groups", "is null"),
+    ("groups are a number", put("groups", to=20), "groups", "is 20"),
+    ("groups are a list", put("groups", to=[20, 30]), "groups", "is a list"),
+    ("groups without an end", put("groups", to={"ballots": 2}), "groups.seconds", "is missing"),
+    ("groups without a size", put("groups", to={"seconds": 2}), "groups.ballots", "is missing"),
+    (
+        "groups by the minute",
+        put("groups", to={"ballots": 2, "seconds": 3, "minutes": 1}),
+        "groups.minutes",
+        "is no member",
+    ),
+    ("groups of none", groups(ballots=0), "groups.ballots", "is 0"),
+    ("groups of fewer", groups(ballots=-1), "groups.ballots", "is -1"),
+    ("groups of too many", groups(ballots=1001), "groups.ballots", "is 1001"),
+    ("groups of true", groups(ballots=True), "groups.ballots", "is true or false"),
+    ("groups in letters", groups(ballots="20"), "groups.ballots", 'is "20"'),
+    ("groups of a half", groups(ballots=0.5), "groups.ballots", "is 0.5"),
+    ("groups at once", groups(seconds=0), "groups.seconds", "is 0"),
+    ("groups of a long time", groups(seconds=61), "groups.seconds", "is 61"),
+    ("groups of half a second", groups(seconds=0.5), "groups.seconds", "is 0.5"),
+    ("groups of some time", groups(seconds=None), "groups.seconds", "is null"),
     (
         "option limit above selection limit",
         put("contests", 0, "option_limit", to=2),
@@ -560,3 +598,17 @@ def test_check_shows_the_floor(tmp_path: Path) -> None:
         assert ("fewer than 30 cast ballots" in " ".join(told.output.split())) == (floor == 30)
         told = CliRunner().invoke(check_manifest, ["check", "--json", str(file)])
         assert json.loads(told.output)["privacy_floor"] == floor
+
+
+def test_check_shows_the_groups(tmp_path: Path) -> None:
+    """And what is published together."""
+    file = tmp_path / "manifest.json"
+    some = {"ballots": 20, "seconds": 30}
+    for document, expected in ((small(), None), ({**small(), "groups": some}, some)):
+        file.write_text(json.dumps(document))
+        told = CliRunner().invoke(check_manifest, ["check", str(file)])
+        assert told.exit_code == 0
+        words = "in groups of 20, or after 30 seconds"
+        assert (words in " ".join(told.output.split())) == (expected is not None)
+        told = CliRunner().invoke(check_manifest, ["check", "--json", str(file)])
+        assert json.loads(told.output)["groups"] == expected
