@@ -79,7 +79,7 @@ def dispute(
     judge_dispute(found, policy)
     write_new(out, found.to_bytes())
     say(f"{out}: {_why(found)}.")
-    say("Give it to the commission and to observers: `sailau receipt judge` checks it.")
+    say("Give it to the commission and to observers: `sailau verify --dispute` judges it.")
 
 
 @click.command()

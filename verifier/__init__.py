@@ -12,8 +12,10 @@ an empty one and run `python -m verifier RECORD`.
 
 Where to read on: `run` is the whole in three readings; `survey` the first of them, `count`
 the last; `trustee_statements`, `ballot_proofs`, `decryption` and `challenged` the
-mathematics; `accusations` judges what is not on the record; `catalogue` lists every check
-by its id.
+mathematics; `batch` and `multipower` how thousands of proofs are checked as one, `workers`
+how they are divided; `accusations` judges what is not on the record; `comparison` holds the
+record to what others have, and `disputes` needs no record at all; `catalogue` lists every
+check by its id.
 """
 
 from __future__ import annotations

@@ -1,22 +1,29 @@
 """The expensive half of a ballot: its signature, its proofs (V6, V7), its factors (V9).
 
-Everything here is a pure function of the election and one ballot's bytes, so that it
+Everything here is a pure function of the election and the ballots' bytes, so that it
 can run in any process. `Work` goes in; `Outcome` comes out.
+
+Ballots with hints go through a batch first. What it shows to hold is then not computed
+again; everything is reported by the one `_check_ballot`, ballot by ballot, so that a
+report does not depend on how a proof was found to hold.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from gmpy2 import mpz
 
+from verifier.ballot_claims import ballot_claim
 from verifier.ballot_hashes import chosen_identifier_hash, contests_of
+from verifier.batch import Claim, batch_for
 from verifier.election import Election, check_signature
 from verifier.findings import Findings, Place
 from verifier.group import FixedBase, Group
 from verifier.hashing import index
 from verifier.manifest import Cell, Contest
+from verifier.multipower import Chain
 from verifier.proofs import in_range, knows_ballot_nonce
 from verifier.schema import pb
 from verifier.signers import speaker
@@ -28,11 +35,12 @@ Factors = list[tuple[mpz, mpz]]
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """One ballot to check: its artifact number and bytes, and whether it is cast."""
+    """One ballot to check: its artifact number and bytes, whether it is cast, and its hints."""
 
     number: int
     data: bytes
     is_cast: bool
+    hints: bytes = b""
 
 
 @dataclass(slots=True)
@@ -52,10 +60,36 @@ def multiply(group: Group, total: Factors, factors: Factors) -> Factors:
 
 @dataclass(frozen=True, slots=True)
 class _Ballot:
-    """A ballot being checked: where its findings go and the hash its proofs are under."""
+    """A ballot being checked: where its findings go and the hash its proofs are under.
+
+    `proved` says that a batch has shown its elements to be in the group and its proofs to
+    hold: then neither is computed again.
+    """
 
     reader: Reader
     identifier_hash: bytes
+    proved: bool
+
+
+@dataclass(slots=True)
+class _Waiting:
+    """A ballot that waits for its batch."""
+
+    number: int
+    is_cast: bool
+    artifact: pb.Artifact
+    identifier_hash: bytes
+    claim: Claim | None
+
+
+_BATCH = 1 << 15
+"""Powers in a batch: about 16 MB of elements, and enough for buckets to pay."""
+
+_MANY = 20
+"""Ballots that are computed one by one, after which larger tables pay."""
+
+_Pair = tuple[Chain, Chain] | None
+"""The chains of a ciphertext; None if there is nothing more to compute with it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,38 +105,75 @@ class _Range:
 class BallotChecker:
     """Checks ballots of one election; makes the tables for g and K once."""
 
-    def __init__(self, election: Election, extended_hash: bytes, vote_key: mpz) -> None:
-        """Take what the proofs are under."""
+    def __init__(
+        self, election: Election, extended_hash: bytes, vote_key: mpz, exact: bool = False
+    ) -> None:
+        """Take what the proofs are under; `exact` has every proof computed by itself."""
         assert election.manifest is not None, "without a manifest there are no ballots"
         self._election = election
         self._manifest = election.manifest
         self._group = election.group
         self._extended = extended_hash
         self._vote_key: FixedBase = self._group.table(vote_key)
+        self._key = vote_key
+        self._computed = 0
+        self._batch = None if exact else batch_for(self._group, vote_key, self._vote_key)
 
-    def check(self, works: Sequence[Work]) -> Outcome:
-        """Check several ballots."""
+    def check(self, works: Iterable[Work]) -> Outcome:
+        """Check ballots, and report in their order."""
         outcome = Outcome()
+        waiting: list[_Waiting] = []
+        size = 0
         for work in works:
             artifact, _ = parse_artifact(work.data)
-            if artifact is not None:
-                self._check_ballot(artifact, work, outcome)
+            if artifact is None:
+                continue
+            entry = self._claimed(work, artifact)
+            waiting.append(entry)
+            size += entry.claim.size if entry.claim is not None else 0
+            # What claims nothing need not wait, unless others do that stand before it.
+            if size >= _BATCH or not size:
+                self._finish(waiting, outcome)
+                waiting, size = [], 0
+        self._finish(waiting, outcome)
         return outcome
 
-    def _check_ballot(self, artifact: pb.Artifact, work: Work, outcome: Outcome) -> None:
+    def enlarge(self) -> None:
+        """Make larger tables: worth it where many ballots are computed one by one."""
+        self._group.enlarge()
+        self._vote_key = self._group.large_table(self._key)
+
+    def _claimed(self, work: Work, artifact: pb.Artifact) -> _Waiting:
         ballot = artifact.ballot
-        place, culprit = speaker(work.number, artifact)
+        identifier = chosen_identifier_hash(self._group, self._extended, ballot)
+        claim = None
+        if self._batch is not None and work.hints:
+            claim = ballot_claim(self._group, self._manifest, ballot, identifier, work.hints)
+        return _Waiting(work.number, work.is_cast, artifact, identifier, claim)
+
+    def _finish(self, waiting: Sequence[_Waiting], outcome: Outcome) -> None:
+        proved = [False] * len(waiting)
+        if self._batch is not None:
+            proved = self._batch.search([entry.claim for entry in waiting])
+        for entry, is_proved in zip(waiting, proved, strict=True):
+            self._check_ballot(entry, is_proved, outcome)
+
+    def _check_ballot(self, entry: _Waiting, proved: bool, outcome: Outcome) -> None:
+        self._computed += not proved
+        if self._computed == _MANY and not proved:
+            self.enlarge()
+        artifact, ballot = entry.artifact, entry.artifact.ballot
+        place, culprit = speaker(entry.number, artifact)
         reader = Reader(self._group, outcome.findings, place, culprit)
         key = self._election.device_keys.get(ballot.device)
         if key is not None:
             check_signature(self._election, artifact, key, reader)
-        identifier = chosen_identifier_hash(self._group, self._extended, ballot)
-        checked = _Ballot(reader, identifier)
+        checked = _Ballot(reader, entry.identifier_hash, proved)
         self._nonce(ballot.encrypted_nonce, checked)
         of_style = self._manifest.styles.get(ballot.ballot_style, ())
         for contest, known in contests_of(self._manifest, ballot):
             factors = self._contest(contest, known, checked)
-            if work.is_cast and known in of_style:
+            if entry.is_cast and known in of_style:
                 cell = (ballot.unit, known.label)
                 total = outcome.factors.get(cell)
                 outcome.factors[cell] = (
@@ -117,15 +188,18 @@ class BallotChecker:
         response = reader.ranged_scalar(nonce.c2.response, "v of the ballot nonce")
         if c1 is None or challenge is None or response is None:
             return
-        holds = self._group.is_member(c0) and knows_ballot_nonce(
-            self._group, ballot.identifier_hash, c0, c1, challenge, response
-        )
+        proved = ballot.proved
+        if not proved:
+            member = self._group.member(c0)
+            proved = member is not None and knows_ballot_nonce(
+                self._group, ballot.identifier_hash, member, c1, challenge, response
+            )
         message = "the proof of the ballot nonce is wrong, or its C_0 is not in the group"
-        reader.findings.check("R.nonce-proof", holds, reader.place, message, reader.culprit)
+        reader.findings.check("R.nonce-proof", proved, reader.place, message, reader.culprit)
 
     def _contest(self, contest: pb.BallotContest, known: Contest, ballot: _Ballot) -> Factors:
         """Check a contest's selections and their sum; return (alpha, beta) of each."""
-        reader = ballot.reader
+        reader, p = ballot.reader, self._group.p
         place = reader.place.at(contest=known.label)
         factors: Factors = []
         members = True
@@ -137,8 +211,8 @@ class BallotChecker:
             alpha = reader.element(selection.alpha, "alpha", here)
             beta = reader.element(selection.beta, "beta", here)
             factors.append((alpha, beta))
-            sum_alpha = sum_alpha * alpha % self._group.p
-            sum_beta = sum_beta * beta % self._group.p
+            if not ballot.proved:
+                sum_alpha, sum_beta = sum_alpha * alpha % p, sum_beta * beta % p
             context = index(known.index) + index(j)
             members &= self._selection(
                 selection.proof, (alpha, beta), known.option_limit, context, ballot, here
@@ -146,7 +220,10 @@ class BallotChecker:
         message = "an alpha or beta of the contest is not in the group"
         reader.findings.check("7.A", members, place, message, reader.culprit)
         claim = _Range("7", contest.limit_proof, known.selection_limit, index(known.index))
-        self._range(claim, (sum_alpha, sum_beta), members, ballot, place)
+        pair: _Pair = None
+        if members and not ballot.proved:
+            pair = self._group.chain(sum_alpha), self._group.chain(sum_beta)
+        self._range(claim, pair, ballot, place)
         return factors
 
     def _selection(
@@ -160,45 +237,43 @@ class BallotChecker:
     ) -> bool:
         """Check 6.A-6.D of one selection; return whether 6.A holds."""
         reader = ballot.reader
-        member = all(self._group.is_member(x) for x in ciphertext)
+        pair: _Pair = None
+        if not ballot.proved:
+            alpha, beta = (self._group.member(x) for x in ciphertext)
+            pair = (alpha, beta) if alpha is not None and beta is not None else None
+        member = ballot.proved or pair is not None
         message = "alpha or beta is not in the group"
         reader.findings.check("6.A", member, place, message, reader.culprit)
-        self._range(_Range("6", proof, limit, context), ciphertext, member, ballot, place)
+        self._range(_Range("6", proof, limit, context), pair, ballot, place)
         return member
 
-    def _range(
-        self,
-        claim: _Range,
-        ciphertext: tuple[mpz, mpz],
-        members: bool,
-        ballot: _Ballot,
-        place: Place,
-    ) -> None:
+    def _range(self, claim: _Range, pair: _Pair, ballot: _Ballot, place: Place) -> None:
         """Check B, C and D of V6 or V7; D only for members and scalars in range."""
         reader, proof = ballot.reader, claim.proof
         if not len(proof.challenges) == len(proof.responses) == claim.limit + 1:
             return  # R.ballot has said so
         challenges = reader.scalars(proof.challenges, "a challenge", place)
         responses = reader.scalars(proof.responses, "a response", place)
+        inside = True
         for letter, name, scalars in (
             ("B", "challenge", challenges),
             ("C", "response", responses),
         ):
-            inside = all(reader.in_q(x) for x in scalars)
+            holds = all(reader.in_q(x) for x in scalars)
             message = f"a {name} is not below q"
-            members &= reader.findings.check(
-                f"{claim.verification}.{letter}", inside, place, message, reader.culprit
+            inside &= reader.findings.check(
+                f"{claim.verification}.{letter}", holds, place, message, reader.culprit
             )
-        if not members:
+        if not inside or not (ballot.proved or pair is not None):
             return
-        holds = in_range(
+        proved = pair is None or in_range(
             self._group,
             self._vote_key,
             ballot.identifier_hash,
             claim.context,
-            ciphertext,
+            pair,
             challenges,
             responses,
         )
         message = f"the proof that the value is within 0..{claim.limit} is wrong"
-        reader.findings.check(f"{claim.verification}.D", holds, place, message, reader.culprit)
+        reader.findings.check(f"{claim.verification}.D", proved, place, message, reader.culprit)

@@ -1,4 +1,4 @@
-"""The command line: `python -m verifier RECORD`."""
+"""The command line: `python -m verifier RECORD`, or `--dispute FILE`."""
 
 from __future__ import annotations
 
@@ -8,17 +8,22 @@ import os
 import sys
 import time
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TextIO
 
 from verifier.archive import NotARecord
+from verifier.disputes import judge
+from verifier.given import GivenError, read_dispute, read_policy
 from verifier.log import Changed
 from verifier.note import NoteError, parse_verifier_key
 from verifier.parameters import BY_NAME
+from verifier.policy import Policy
 from verifier.report import FORMAT
 from verifier.run import verify
 from verifier.text import clean, render, render_brief
+from verifier.verdicts import FORMAT as JUDGEMENT_FORMAT
+from verifier.verdicts import judgement_json, render_judgement
 from verifier.workers import WorkerDied
 
 VERIFIED, REFUTED, UNREADABLE = range(3)
@@ -38,16 +43,28 @@ examples:
   python -m verifier record.zip --json --jobs 8 > report.json
   python -m verifier record/ --log-key "$(cat announced.vkey)" --manifest announced.json
   python -m verifier record/ --until close     (a trustee, before decrypting)
+  python -m verifier record/ --receipt mine.tlog-proof --checkpoint from-a-mirror
+  python -m verifier record/ --policy witnesses.policy
+  python -m verifier --dispute dispute.json --log-key "$(cat announced.vkey)"
 
 what the verdict rests on:
   The election's keys stand in the record's first artifact. Whether that artifact is the
   real election's is something a record cannot prove: compare the manifest (--manifest)
-  and the log key (--log-key) with what was announced elsewhere.
+  and the log key (--log-key) with what was announced elsewhere. And it may be shown to
+  you alone: compare it with what others hold (--checkpoint, --receipt, --policy).
 
 exit codes:
   0  verified    every check held
   1  refuted     at least one check failed
-  2  unreadable  there is no record there, or it could not be read to the end
+  2  unreadable  there is no record there, it could not be read to the end, or a file
+                 that you gave is not what it should be
+
+--dispute without RECORD judges what `sailau receipt dispute` has written, by the
+signatures of the log alone (--log-key, or the logs of --policy):
+  0  proved      the log has signed two trees that contradict each other
+  1  unproved    the file convicts nobody
+  2  unreadable  it is no dispute
+With RECORD the exit code is the record's, which a proved dispute refutes.
 
 The ids of the checks are explained in docs/verification.md.
 """
@@ -76,7 +93,7 @@ def parser(program: str = "python -m verifier") -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = result.add_argument
-    add("record", metavar="RECORD", help="the published directory, or a .zip of it")
+    add("record", metavar="RECORD", nargs="?", help="the published directory, or a .zip of it")
     add("--json", action="store_true", help="print the report as JSON (docs/verification.md)")
     add(
         "--jobs",
@@ -84,6 +101,11 @@ def parser(program: str = "python -m verifier") -> argparse.ArgumentParser:
         default=os.cpu_count() or 1,
         metavar="N",
         help="processes that check ballots (default: one for each core, here %(default)s)",
+    )
+    add(
+        "--exact",
+        action="store_true",
+        help="compute every proof by itself, without hints and batches: slower, same report",
     )
     add("--quiet", action="store_true", help="no progress, and only failures and the verdict")
     add(
@@ -93,6 +115,7 @@ def parser(program: str = "python -m verifier") -> argparse.ArgumentParser:
         help="the log's verifier key as it was announced; must be the record's",
     )
     add("--manifest", type=Path, metavar="FILE", help="the manifest as it was announced")
+    _add_given(add)
     add(
         "--parameters",
         choices=tuple(BY_NAME),
@@ -107,6 +130,30 @@ def parser(program: str = "python -m verifier") -> argparse.ArgumentParser:
     )
     add("--traceback", action="store_true", help=argparse.SUPPRESS)
     return result
+
+
+def _add_given(add: Callable[..., argparse.Action]) -> None:
+    """Add the options for what is compared with the record."""
+    add(
+        "--checkpoint",
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="a checkpoint of the log that somebody else holds; may be given several times",
+    )
+    add(
+        "--receipt",
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="a voter's receipt (.tlog-proof); may be given several times",
+    )
+    add(
+        "--policy",
+        metavar="FILE",
+        help="logs, witnesses and their quorum (C2SP tlog-policy), to hold the cosignatures to",
+    )
+    add("--dispute", metavar="FILE", help="a dispute about a receipt; needs no RECORD")
 
 
 class ProgressLines:
@@ -143,11 +190,18 @@ class ProgressLines:
             self._stream.flush()
 
 
-def _unreadable(message: str, as_json: bool) -> int:
+def _unreadable(message: str, as_json: bool, form: str = FORMAT) -> int:
     if as_json:
-        print(json.dumps({"format": FORMAT, "verdict": "unreadable", "error": message}, indent=2))
+        print(json.dumps({"format": form, "verdict": "unreadable", "error": message}, indent=2))
     print(f"verifier: {clean(message)}", file=sys.stderr)
     return UNREADABLE
+
+
+def _broken(error: Exception, arguments: argparse.Namespace, form: str = FORMAT) -> int:
+    if arguments.traceback:
+        traceback.print_exc()
+    message = f"the verifier itself failed ({type(error).__name__}: {error}); please report it"
+    return _unreadable(message, arguments.json, form)
 
 
 def _warn(parameters: str) -> None:
@@ -162,9 +216,53 @@ def _warn(parameters: str) -> None:
         print(f"WARNING: {parameters} are not the standard parameters.", file=sys.stderr)
 
 
+def _trusted(log_key: str | None, policy_file: str | None) -> Policy:
+    """Return whose signatures a dispute is judged by: of these logs. Raises GivenError."""
+    policy = Policy(()) if policy_file is None else read_policy(policy_file)
+    if log_key is not None:
+        return policy.for_log(parse_verifier_key(log_key))
+    if not policy.logs:
+        raise GivenError(f"{policy_file} names no log: give --log-key, too")
+    return policy
+
+
+def _judge(arguments: argparse.Namespace) -> int:
+    """Judge a dispute without a record, and return the exit code."""
+    try:
+        policy = _trusted(arguments.log_key, arguments.policy)
+        judgement = judge(read_dispute(arguments.dispute), policy)
+    except (GivenError, NoteError) as error:
+        return _unreadable(str(error), arguments.json, JUDGEMENT_FORMAT)
+    except Exception as error:
+        # Not a traceback's exit code, which would say that nothing is proved.
+        return _broken(error, arguments, JUDGEMENT_FORMAT)
+    if arguments.json:
+        print(json.dumps(judgement_json(judgement), indent=2))
+    else:
+        sys.stdout.write(render_judgement(judgement))
+    return VERIFIED if judgement.proved else REFUTED
+
+
+def _check_usage(parser_: argparse.ArgumentParser, arguments: argparse.Namespace) -> None:
+    """Exit with 2 if what is asked for is nothing that can be done."""
+    if arguments.record is not None:
+        return
+    if arguments.dispute is None:
+        parser_.error("RECORD is missing: the published directory, or a .zip of it")
+    for name in ("checkpoint", "receipt", "manifest", "until"):
+        if getattr(arguments, name):
+            parser_.error(f"--{name} is compared with a record: RECORD is missing")
+    if arguments.log_key is None and arguments.policy is None:
+        parser_.error("--dispute needs --log-key or --policy: whose signature is to be believed?")
+
+
 def main(argv: Sequence[str] | None = None, program: str = "python -m verifier") -> int:
     """Run the verifier and return its exit code. Bad usage exits by itself, with 2."""
-    arguments = parser(program).parse_args(argv)
+    parser_ = parser(program)
+    arguments = parser_.parse_args(argv)
+    _check_usage(parser_, arguments)
+    if arguments.record is None:
+        return _judge(arguments)
     _warn(arguments.parameters)
     progress = None if arguments.quiet else ProgressLines(sys.stderr)
     try:
@@ -175,15 +273,17 @@ def main(argv: Sequence[str] | None = None, program: str = "python -m verifier")
             parameters=arguments.parameters,
             log_key=arguments.log_key,
             manifest=arguments.manifest,
+            checkpoints=arguments.checkpoint,
+            receipts=arguments.receipt,
+            policy=arguments.policy,
+            dispute=arguments.dispute,
             progress=progress,
+            exact=arguments.exact,
         )
-    except (NotARecord, Changed, WorkerDied, OSError, MemoryError) as error:
+    except (NotARecord, GivenError, Changed, WorkerDied, OSError, MemoryError) as error:
         return _unreadable(str(error) or type(error).__name__, arguments.json)
     except Exception as error:
-        if arguments.traceback:
-            traceback.print_exc()
-        message = f"the verifier itself failed ({type(error).__name__}: {error}); please report it"
-        return _unreadable(message, arguments.json)
+        return _broken(error, arguments)
     finally:
         if progress is not None:
             progress.finish()

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from gmpy2 import mpz
 
+from verifier.batch import Batch
+from verifier.counting import Commitments
 from verifier.findings import Findings
 from verifier.frames import Item
+from verifier.group import FixedBase
+from verifier.log import Log
 from verifier.openings import Openings
 from verifier.options import Decryptions
 from verifier.order import Phase
@@ -21,23 +25,55 @@ class Count:
     """Follows the record from the close of the polls once more."""
 
     def __init__(
-        self, survey: Survey, books: Books, reread: Callable[[int], bytes], findings: Findings
+        self,
+        survey: Survey,
+        books: Books,
+        log: Log,
+        findings: Findings,
+        table: FixedBase,
+        batch: Batch | None,
     ) -> None:
-        """Take what the first two readings left behind; checks V10 of the tallies at once."""
+        """Take what the first two readings left behind; checks V10 of the tallies at once.
+
+        `table` is that of K; without a batch every proof is computed by itself.
+        """
         assert survey.preparation is not None, "there are no books without an election"
         group, keys = books.election.group, books.keys
-        table = group.table(keys.vote)
         self._survey = survey
         self._books = books
         self._preparation = survey.preparation
         self._decryption = survey.preparation.decryption
+        self._decryption.use(batch)
         self._findings = findings
         self._openings = Openings(
-            books.election, keys, table, books.ballots.challenges, reread, findings
+            books.election, keys, table, books.ballots.challenges, log.at, findings
         )
         self._tallies = TallyTarget(group, books.counting)
         decryptions = Decryptions(group, keys.vote, table, keys.extended_hash, findings)
-        books.counting.check(decryptions)
+        commitments = self._commitments(log) if batch is not None else {}
+        books.counting.check(decryptions, batch, commitments)
+
+    def _commitments(self, log: Log) -> Commitments:
+        """Multiply up (a, b) of the last session of the tallies, as its shares have them (89).
+
+        Nothing is checked: the batch finds out whether the published proofs are over them.
+        """
+        p, width = self._books.election.group.p, self._books.election.group.element_width
+        total = len(self._tallies)
+        products: dict[int, tuple[mpz, mpz]] = {}
+        stop = self._survey.last_tally if self._survey.last_session else 0
+        for item in log.again(self._survey.last_session, stop):
+            artifact, _ = parse_artifact(item.data)
+            if artifact is None or kind_of(artifact) != "decryption_shares":
+                continue
+            part = artifact.decryption_shares
+            for i, share in enumerate(part.shares, start=part.first):
+                a, b = products.get(i, (mpz(1), mpz(1)))
+                if i < total and len(share.a) == len(share.b) == width:
+                    a = a * int.from_bytes(share.a, "big") % p
+                    b = b * int.from_bytes(share.b, "big") % p
+                    products[i] = a, b
+        return {self._tallies.key(i): pair for i, pair in products.items() if 0 not in pair}
 
     def take(self, item: Item) -> None:
         """Check one artifact that follows the close."""

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
+from types import MappingProxyType
 
 from gmpy2 import mpz
 
+from verifier.batch import Batch, Claim
 from verifier.election import Election
 from verifier.findings import Findings, Place
 from verifier.manifest import Cell, Contest
@@ -17,6 +20,12 @@ from verifier.wire import SPARE, Reader
 
 _SERVER = "server"
 _ADMINISTRATOR = "administrator"
+_TOGETHER = 512
+"""Options in a batch."""
+
+Commitments = Mapping[tuple[TallySet, int], tuple[mpz, mpz]]
+"""(a, b) of an option of a tally, by its position from 0; unchecked."""
+_Entry = tuple[EncryptedCell | None, TallySet, int, Option]
 
 
 class Counting:
@@ -141,14 +150,30 @@ class Counting:
 
     # --- V10 ---------------------------------------------------------------------------
 
-    def check(self, decryptions: Decryptions) -> None:
-        """Check 10.A, 10.B and 10.C of every option."""
-        for key, options in self.decrypted.items():
-            cell = self._tallies.cells.get(key)
-            for position, option in options.items():
+    def check(
+        self,
+        decryptions: Decryptions,
+        batch: Batch | None = None,
+        commitments: Commitments = MappingProxyType({}),
+    ) -> None:
+        """Check 10.A, 10.B and 10.C of every option.
+
+        `commitments` are (a, b) of options as anybody may have named them, for the batch.
+        """
+        entries: list[_Entry] = [
+            (self._tallies.cells.get(key), key, position, option)
+            for key, options in self.decrypted.items()
+            for position, option in options.items()
+        ]
+        for i in range(0, len(entries), _TOGETHER):
+            some = entries[i : i + _TOGETHER]
+            known = [False] * len(some)
+            if batch is not None:
+                known = batch.search([_claim(decryptions, commitments, *entry) for entry in some])
+            for (cell, _, position, option), is_known in zip(some, known, strict=True):
                 if cell is not None:
                     indices = (cell.contest.index, position + 1)
-                    decryptions.proof(option, indices, candidates(cell, position))
+                    decryptions.proof(option, indices, candidates(cell, position), is_known)
                 decryptions.count(option)
 
     # --- the result ----------------------------------------------------------------------
@@ -203,6 +228,22 @@ class Counting:
             ):
                 problem = "its counts are not the sums of the decrypted tallies"
             findings.check("R.result", not problem, here, problem, _ADMINISTRATOR)
+
+
+def _claim(
+    decryptions: Decryptions,
+    commitments: Commitments,
+    cell: EncryptedCell | None,
+    key: TallySet,
+    position: int,
+    option: Option,
+) -> Claim | None:
+    """Return 10.B of an option as a claim, None where nobody has named its commitments."""
+    named = commitments.get((key, position))
+    if cell is None or named is None:
+        return None
+    indices = (cell.contest.index, position + 1)
+    return decryptions.claim(option, indices, candidates(cell, position), named)
 
 
 def candidates(cell: EncryptedCell, option: int) -> list[tuple[mpz, mpz]]:

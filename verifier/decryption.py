@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from verifier.batch import Batch, Claim
 from verifier.ceremony import Ceremony
 from verifier.conduct import Conduct
 from verifier.election import Election
@@ -50,6 +51,11 @@ class Decryption:
         self.sessions = Sessions(election, conduct, roots, findings)
         self._reread = reread
         self._findings = findings
+        self._batch: Batch | None = None
+
+    def use(self, batch: Batch | None) -> None:
+        """Check the shares of a part together from now on, if there is a way to."""
+        self._batch = batch
 
     def part(self, artifact: pb.Artifact, reader: Reader) -> None:
         """Check a part of a round and take it in, if it stands where it may."""
@@ -80,13 +86,13 @@ class Decryption:
         Membership is checked here: a session may end before its responses.
         """
         session.shares[part.trustee, part.first] = reader.place.artifact or 0
-        weight = self._group.lagrange(part.trustee, session.trustees)
         p = self._group.p
+        members = self._members(part)
         for i, published in enumerate(part.shares, start=part.first):
             place = target_of(session).place(reader.place, i)
             share = read_share(part.trustee, published, reader, place)
             usable = all(reader.in_p(x) for x in share.numbers())
-            if not all(self._group.is_member(x) for x in share.numbers()):
+            if not members[i - part.first] and not self._is_member(share):
                 session.outside.add((part.trustee, i))
                 message = "M_i, a_i or b_i is not in the group"
                 self._findings.failed("R.decryption-share", place, message, reader.culprit)
@@ -99,19 +105,38 @@ class Decryption:
                 combined = session.combined[i]
                 combined.a = combined.a * share.a % p
                 combined.b = combined.b * share.b % p
-                factor = self._group.power(share.factor, weight)
-                combined.factor = combined.factor * factor % p
+                combined.factor = combined.factor * self._shares.weigh(session, share) % p
+
+    def _is_member(self, share: Share) -> bool:
+        return all(self._group.is_member(x) for x in share.numbers())
+
+    def _members(self, part: pb.DecryptionShares) -> list[bool]:
+        """Say of each share whether a batch has found it to be in the group."""
+        if self._batch is None:
+            return [False] * len(part.shares)
+        claims: list[Claim | None] = []
+        for share in self._quietly(part):
+            usable = all(0 < x < self._group.p for x in share.numbers())
+            claims.append(Claim(members=list(share.numbers())) if usable else None)
+        return self._batch.search(claims)
+
+    def _quietly(self, part: pb.DecryptionShares) -> list[Share]:
+        """Decode shares whose wrong widths are reported elsewhere."""
+        quiet = Reader(self._group, Findings(), Place(), "")
+        return [read_share(part.trustee, share, quiet, Place()) for share in part.shares]
 
     def _take_responses(
         self, session: Session, part: pb.DecryptionResponses, reader: Reader
     ) -> None:
         """Check a part of round 3 with the shares it belongs to."""
         published = self._shares_again(session, part)
+        proven = self._proven(session, part, published)
         right = True
         for i, data in enumerate(part.responses, start=part.first):
             share = published[i - part.first]
             place = target_of(session).place(reader.place, i)
-            right &= self._response(session, share, i, data, reader, place)
+            known = proven[i - part.first]
+            right &= self._response(session, share, i, data, reader, place, known)
         if right and session.done[part.trustee, "responses"] == session.total:
             session.answered.add(part.trustee)
 
@@ -120,21 +145,41 @@ class Decryption:
         artifact, _ = parse_artifact(self._reread(number))
         assert artifact is not None, "the bytes are those that were parsed before"
         # Wrong widths were reported when the shares were read first.
+        return self._quietly(artifact.decryption_shares)
+
+    def _proven(
+        self, session: Session, part: pb.DecryptionResponses, published: list[Share]
+    ) -> list[bool]:
+        """Say of each share whether a batch has found its proof to hold."""
+        if self._batch is None:
+            return [False] * len(published)
         quiet = Reader(self._group, Findings(), Place(), "")
-        return [
-            read_share(part.trustee, share, quiet, Place())
-            for share in artifact.decryption_shares.shares
-        ]
+        claims: list[Claim | None] = []
+        for i, (share, data) in enumerate(
+            zip(published, part.responses, strict=True), start=part.first
+        ):
+            response = quiet.scalar(data, "v_i")
+            fit = quiet.in_q(response) and (share.trustee, i) not in session.outside
+            claims.append(self._shares.claim(session, share, i, response) if fit else None)
+        return self._batch.search(claims)
 
     def _response(
-        self, session: Session, share: Share, i: int, data: bytes, reader: Reader, place: Place
+        self,
+        session: Session,
+        share: Share,
+        i: int,
+        data: bytes,
+        reader: Reader,
+        place: Place,
+        known: bool,
     ) -> bool:
         """Check R.decryption-share and R.decryption-commitment of one share.
 
         A share whose proof fails would fail to open d_i as well: that is one fault, and
         the share's. A share whose proof holds but that does not open d_i: the d_i's. Where
         another trustee's share does not open its d_i, c is not the one that was answered,
-        and a response that fails under it is nobody's fault but that trustee's.
+        and a response that fails under it is nobody's fault but that trustee's. `known` says
+        that a batch has found the proof to hold.
         """
         combined = session.combined[i]
         unopened = session.unopened.pop((share.trustee, i), None)
@@ -143,7 +188,7 @@ class Decryption:
             combined.sound = False
             return False
         combined.response = (combined.response + response) % self._group.q
-        holds = self._shares.proven(session, share, i, response)
+        holds = known or self._shares.proven(session, share, i, response)
         message = "the share's proof (94, 95) is wrong"
         excused = unopened is None and bool(session.tainted.get(i, set()) - {share.trustee})
         self._findings.check(
@@ -183,7 +228,8 @@ class Decryption:
         holds = any(
             published.challenge == self._shares.challenge(session, i, ciphertext)
             and published.response == combined.response
-            and published.value == self._group.divide(ciphertext[1], combined.factor)
+            and published.value
+            == self._group.divide(ciphertext[1], self._shares.factor(session, i))
             for ciphertext in target_of(session).ciphertexts(i)
         )
         message = "c, v or T is not what the session's shares combine to"
@@ -200,7 +246,7 @@ class Decryption:
             return
         excused = self._findings.has_failed("2.A", "2.B", "2.C", "3.A", "3.B", "4.A")
         message = f"the shares of drill {session.number} do not combine to K^xi"
-        holds = combined.factor == target.factor
+        holds = self._shares.factor(session, 0) == target.factor
         self._findings.check("R.combination", holds, Place(), message, _SERVER, excused=excused)
 
     # --- parts that are not on the record -----------------------------------------------------

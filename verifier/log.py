@@ -44,6 +44,32 @@ def _artifacts_path(file: int) -> str:
     return f"artifacts/{tile_name(file)}"
 
 
+class Reading:
+    """Another reading of one artifact file, here or in another process."""
+
+    def __init__(self, archive: Archive, file: int, count: int) -> None:
+        """Take how many artifacts to read."""
+        self._archive = archive
+        self._path = _artifacts_path(file)
+        self._numbers = range(file * TILE_WIDTH, file * TILE_WIDTH + count)
+        self.digest = b""
+        """The SHA-256 of what was read, once `items` has come to its end."""
+
+    def items(self) -> Iterator[Item]:
+        """Yield the artifacts. Raises Changed where they cannot be read this time."""
+        try:
+            with self._archive.open(self._path) as stream:
+                frames = Frames(stream)
+                for number in self._numbers:
+                    data = frames.next()
+                    if data is None:
+                        raise Changed(f"{self._path} became shorter while it was being verified")
+                    yield Item(number, data)
+                self.digest = frames.digest.digest()
+        except (FileMissing, FileDamaged) as error:
+            raise Changed(f"{self._path} changed while it was being verified: {error}") from error
+
+
 class Log:
     """The artifacts of a record, and the checks R.entry, R.tile and of the root."""
 
@@ -59,8 +85,20 @@ class Log:
         self._tile: bytes | None = None
         self._tiles = Tiles()
         self._frontier = Frontier()
+        self._sizes: frozenset[int] = frozenset()
+        self._indexes: frozenset[int] = frozenset()
+        self.roots: dict[int, bytes] = {}
+        """The roots of the sizes that `watch` named, as far as was read."""
+        self.leaves: dict[int, bytes] = {}
+        """The leaf hashes of the indices that `watch` named, as far as was read."""
         self.cut = False
         """Whether reading had to stop before the end."""
+
+    def watch(self, sizes: frozenset[int], indexes: frozenset[int]) -> None:
+        """Keep the roots of these sizes and these leaves in the first reading."""
+        self._sizes, self._indexes = sizes, indexes
+        if 0 in sizes:
+            self.roots[0] = self._frontier.root()
 
     # --- the first reading ---------------------------------------------------
 
@@ -162,6 +200,10 @@ class Log:
             if self._findings.check("R.tile", stored in leaves, place, message, _PUBLISHER):
                 leaf = stored
         self._frontier.append(leaf)
+        if item.number in self._indexes:
+            self.leaves[item.number] = leaf
+        if self._frontier.size in self._sizes:
+            self.roots[self._frontier.size] = self._frontier.root()
         for level, number, hashes in self._tiles.append(leaf):
             self._check_tile(level, number, hashes)
         return self._known.add(sha256, item.number)
@@ -206,20 +248,20 @@ class Log:
                 yield from (x for x in self._file_again(file) if start <= x.number < stop)
 
     def _file_again(self, file: int) -> Iterator[Item]:
-        first = file * TILE_WIDTH
-        path = _artifacts_path(file)
-        try:
-            with self._archive.open(path) as stream:
-                frames = Frames(stream)
-                for number in range(first, min(first + TILE_WIDTH, self.size)):
-                    data = frames.next()
-                    if data is None:
-                        raise Changed(f"{path} became shorter while it was being verified")
-                    yield Item(number, data)
-                if frames.digest.digest() != self._digests[file]:
-                    raise Changed(f"{path} changed while it was being verified")
-        except (FileMissing, FileDamaged) as error:
-            raise Changed(f"{path} changed while it was being verified: {error}") from error
+        reading = Reading(self._archive, file, self.covered(file))
+        yield from reading.items()
+        self.compare(file, reading.digest)
+
+    def covered(self, file: int) -> int:
+        """Return how many of a file's artifacts were read; 0 if it could not be read."""
+        if file >= len(self._digests):
+            return 0
+        return min(TILE_WIDTH, self.size - file * TILE_WIDTH)
+
+    def compare(self, file: int, digest: bytes) -> None:
+        """Compare the SHA-256 of a file's artifacts with the first reading. Raises Changed."""
+        if digest != self._digests[file]:
+            raise Changed(f"{_artifacts_path(file)} changed while it was being verified")
 
     def at(self, number: int) -> bytes:
         """Return one artifact again, by its number. Raises Changed."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from verifier.manifest_rules import MAX_FLOOR, Rules, ShapeError, load_json
+from verifier.manifest_rules import MAX_FLOOR, MAX_SECONDS, Rules, ShapeError, load_json
 
 FORMAT = "sailau-manifest/1"
 MAX_CELLS = 1 << 20
@@ -217,6 +217,14 @@ def _privacy_floor(rules: Rules, top: dict[str, Any]) -> int:
     return rules.limit(top["privacy_floor"], "privacy_floor", MAX_FLOOR)
 
 
+def _check_groups(rules: Rules, top: dict[str, Any]) -> None:
+    """Check how the board groups what voters do; nothing in a record shows whether it does."""
+    if "groups" in top:
+        groups = rules.members(top["groups"], "groups", ("ballots", "seconds"))
+        rules.limit(groups["ballots"], "groups.ballots")
+        rules.limit(groups["seconds"], "groups.seconds", MAX_SECONDS)
+
+
 _MEMBERS = (
     "format",
     "label",
@@ -229,10 +237,12 @@ _MEMBERS = (
     "units",
     "devices",
 )
+_OPTIONAL = ("privacy_floor", "groups")
 
 
 def _build(rules: Rules, data: bytes) -> Manifest:
-    top = rules.members(load_json(data), "manifest", _MEMBERS, ("privacy_floor",))
+    top = rules.members(load_json(data), "manifest", _MEMBERS, _OPTIONAL)
+    _check_groups(rules, top)
     rules.require(top["format"] == FORMAT, "format", f"not {FORMAT!r}")
     languages = rules.labels(top["languages"], "languages")
     for language in languages:

@@ -12,6 +12,7 @@ from typing import Any
 MAX_BYTES = 15 << 20
 MAX_LIMIT = 1000
 MAX_FLOOR = 1_000_000
+MAX_SECONDS = 60
 
 
 class ShapeError(Exception):

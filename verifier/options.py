@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 from gmpy2 import mpz
 
+from verifier.batch import Claim, Equation
 from verifier.findings import Findings, Place
 from verifier.group import FixedBase, Group
-from verifier.proofs import Decrypted, is_decryption
+from verifier.proofs import Decrypted, decryption_challenge, is_decryption
 from verifier.schema import pb
 from verifier.wire import Reader
 
@@ -64,17 +65,54 @@ class Decryptions:
         self._extended = extended_hash
         self._findings = findings
 
+    def claim(
+        self,
+        option: Option,
+        indices: tuple[int, int],
+        ciphertexts: Sequence[tuple[mpz, mpz]],
+        commitments: tuple[mpz, mpz],
+    ) -> Claim | None:
+        """Return 10.B as a claim for a batch, if c is the hash over these commitments.
+
+        They are elements that anybody may have named. None where `proof` has to look.
+        """
+        group, value = self._group, option.value
+        if value is None or option.challenge is None or option.response is None:
+            return None
+        if not 0 <= option.response < group.q or not usable(group, ciphertexts[0]):
+            return None
+        alpha, beta = ciphertexts[0]
+        factor = group.divide(beta, value)
+        expected = decryption_challenge(
+            group, self._extended, indices, (alpha, beta), commitments, factor
+        )
+        if option.challenge != expected:
+            return None
+        v, c = int(option.response), int(option.challenge)
+        claim = Claim(members=[alpha, factor])
+        terms = ((claim.base(alpha), v), (claim.base(factor), c))
+        claim.equations.append(Equation(commitments[0], v, c, ()))
+        claim.equations.append(Equation(commitments[1], 0, 0, terms))
+        return claim
+
     def proof(
-        self, option: Option, indices: tuple[int, int], ciphertexts: Sequence[tuple[mpz, mpz]]
+        self,
+        option: Option,
+        indices: tuple[int, int],
+        ciphertexts: Sequence[tuple[mpz, mpz]],
+        known: bool = False,
     ) -> None:
-        """Check 10.A and 10.B of an option that may be of any of these ciphertexts."""
+        """Check 10.A and 10.B of an option that may be of any of these ciphertexts.
+
+        `known` says that a batch has found 10.B to hold for the first of them.
+        """
         if option.response is None or option.value is None or option.challenge is None:
             return
         inside = 0 <= option.response < self._group.q
         if not self._findings.check("10.A", inside, option.place, "v is not below q", _SERVER):
             return
         parts = option.value, option.challenge, option.response
-        option.proven = any(
+        option.proven = known or any(
             is_decryption(
                 self._group, self._table, self._extended, Decrypted(*indices, *ciphertext, *parts)
             )
@@ -89,7 +127,12 @@ class Decryptions:
         if option.value is None:
             return
         # t may have more bits than the exponents of the table.
-        power = self._group.power(self._vote_key, option.count)
+        small = option.count < self._group.q
+        power = (
+            self._table.power(option.count)
+            if small
+            else self._group.power(self._vote_key, option.count)
+        )
         option.counted = option.value == power
         message = f"T is not K^{option.count}"
         self._findings.check("10.C", option.counted, option.place, message, _SERVER)

@@ -44,6 +44,7 @@ PHASES: dict[str, tuple[Phase, ...]] = {
     "key_confirmation": (Phase.CONFIRMATION,),
     "ceremony_abandoned": _CEREMONY,
     "accusation": (*_CEREMONY, Phase.OPEN, Phase.CLOSED, Phase.TALLIED),
+    "operation": (*_CEREMONY, Phase.OPEN, Phase.CLOSED, Phase.TALLIED, Phase.COUNTED),
     "opening": (Phase.READY,),
     "device": _OPEN,
     "ballot": _OPEN,

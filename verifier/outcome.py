@@ -29,6 +29,8 @@ def make_report(
         totals=_totals(survey),
         misconduct=survey.preparation.conduct.all() if survey.preparation else (),
         drills=_drills(survey),
+        operations=tuple(survey.operations.acts),
+        operations_total=survey.operations.total,
     )
 
 

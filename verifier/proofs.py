@@ -14,6 +14,7 @@ from gmpy2 import mpz
 
 from verifier.group import FixedBase, Group, Integer
 from verifier.hashing import hq, index
+from verifier.multipower import Chain, digits, interleaved
 
 
 def keys_challenge(
@@ -21,16 +22,17 @@ def keys_challenge(
     parameter_hash: bytes,
     label: bytes,
     trustee: int,
-    publics: Sequence[Integer],
+    publics: Sequence[Chain],
     challenge: Integer,
     responses: Sequence[Integer],
 ) -> int:
     """Recompute c_i from k+1 public values, the last being kappa_i (2.1-2.4, eq. 11, 13)."""
+    exponent = digits(int(challenge))
     commitments = [
-        group.g_power(v) * group.power(public, challenge) % group.p
+        group.g_power(v) * public.power(exponent) % group.p
         for public, v in zip(publics, responses, strict=True)
     ]
-    encoded = [group.element(x) for x in (*publics, *commitments)]
+    encoded = [group.element(x) for x in (*(public.base for public in publics), *commitments)]
     return hq(group.parameters.q, parameter_hash, 0x10, label, index(trustee), *encoded)
 
 
@@ -39,13 +41,13 @@ def knows_share_nonce(
     parameter_hash: bytes,
     sender: int,
     recipient: int,
-    c0: Integer,
+    c0: Chain,
     c1: bytes,
     challenge: Integer,
     response: Integer,
 ) -> bool:
     """Check the Schnorr proof of an encrypted share (eq. 22)."""
-    gamma = group.g_power(response) * group.power(c0, challenge) % group.p
+    gamma = group.g_power(response) * c0.power(digits(int(challenge))) % group.p
     expected = hq(
         group.parameters.q,
         parameter_hash,
@@ -53,7 +55,7 @@ def knows_share_nonce(
         index(sender),
         index(recipient),
         group.element(gamma),
-        group.element(c0),
+        group.element(c0.base),
         c1,
     )
     return challenge == expected
@@ -62,22 +64,22 @@ def knows_share_nonce(
 def knows_ballot_nonce(
     group: Group,
     identifier_hash: bytes,
-    c0: Integer,
+    c0: Chain,
     c1: bytes,
     challenge: Integer,
     response: Integer,
 ) -> bool:
     """Check the Schnorr proof of an encrypted ballot nonce (eq. 38)."""
-    a = group.g_power(response) * group.power(c0, challenge) % group.p
-    expected = hq(
-        group.parameters.q,
-        identifier_hash,
-        0x23,
-        group.element(a),
-        group.element(c0),
-        c1,
-    )
+    a = group.g_power(response) * c0.power(digits(int(challenge))) % group.p
+    expected = nonce_challenge(group, identifier_hash, group.element(c0.base), c1, group.element(a))
     return challenge == expected
+
+
+def nonce_challenge(
+    group: Group, identifier_hash: bytes, c0: bytes, c1: bytes, commitment: bytes
+) -> int:
+    """c of an encrypted ballot nonce, from its encoded parts and a (eq. 38)."""
+    return hq(group.parameters.q, identifier_hash, 0x23, commitment, c0, c1)
 
 
 def in_range(
@@ -85,7 +87,7 @@ def in_range(
     vote_key: FixedBase,
     identifier_hash: bytes,
     context: bytes,
-    ciphertext: tuple[Integer, Integer],
+    ciphertext: tuple[Chain, Chain],
     challenges: Sequence[Integer],
     responses: Sequence[Integer],
 ) -> bool:
@@ -95,13 +97,19 @@ def in_range(
     selection the option's (eq. 59, 62).
     """
     alpha, beta = ciphertext
-    hashed = [group.element(alpha), group.element(beta)]
+    hashed = [group.element(alpha.base), group.element(beta.base)]
     for j, (c, v) in enumerate(zip(challenges, responses, strict=True)):
-        a = group.g_power(v) * group.power(alpha, c) % group.p
-        b = vote_key.power((v - j * c) % group.q) * group.power(beta, c) % group.p
+        exponent = digits(int(c))
+        a = group.g_power(v) * alpha.power(exponent) % group.p
+        b = vote_key.power((v - j * c) % group.q) * beta.power(exponent) % group.p
         hashed += (group.element(a), group.element(b))
-    expected = hq(group.parameters.q, identifier_hash, 0x24, context, *hashed)
+    expected = range_challenge(group, identifier_hash, context, *hashed)
     return sum(challenges) % group.q == expected
+
+
+def range_challenge(group: Group, identifier_hash: bytes, context: bytes, *elements: bytes) -> int:
+    """c of a range proof, from the encoded alpha, beta, a_0, b_0, a_1, ... (eq. 59, 62)."""
+    return hq(group.parameters.q, identifier_hash, 0x24, context, *elements)
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +145,8 @@ def is_decryption(
     """Check that T is what (A, B) decrypts to (10.1-10.3, 10.B)."""
     factor = group.divide(claim.b, claim.value)
     a = group.g_power(claim.response) * vote_key.power(claim.challenge) % group.p
-    b = group.power(claim.a, claim.response) * group.power(factor, claim.challenge) % group.p
+    exponents = int(claim.response), int(claim.challenge)
+    b = interleaved((claim.a, factor), exponents, group.p)
     expected = decryption_challenge(
         group,
         extended_hash,

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from verifier.catalogue import CHECKS
 from verifier.conduct import Misconduct
+from verifier.exhibits import Exhibit
 from verifier.findings import Count, Failure
+from verifier.operations import Act
 
 FORMAT = "sailau-verification/1"
 
@@ -82,6 +84,11 @@ class Report:
     misconduct: tuple[Misconduct, ...] = ()
     """What trustees are proved to have done, in the order of the record."""
     drills: tuple[Drill, ...] = ()
+    operations: tuple[Act, ...] = ()
+    """What was done to run the election, in the order of the record; at most operations.MOST."""
+    operations_total: int = 0
+    given: tuple[Exhibit, ...] = ()
+    """What was given besides the record, and what it shows."""
 
     def failed_ids(self) -> tuple[str, ...]:
         """Return the ids of the checks that failed, in the order of the catalogue."""
@@ -142,6 +149,9 @@ class Report:
                 }
                 for drill in self.drills
             ],
+            "operations": [asdict(act) for act in self.operations],
+            "operations_total": self.operations_total,
+            "given": [exhibit.to_dict() for exhibit in self.given],
             "counts": {
                 "artifacts": self.counts.artifacts,
                 "ballots": {

@@ -9,15 +9,19 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from verifier.archive import Archive, FileDamaged, FileMissing, open_archive, read_file
-from verifier.ballot_proofs import Factors, Work, multiply
+from verifier.ballot_proofs import Factors, multiply
 from verifier.ballots import CAST
+from verifier.batch import batch_for
+from verifier.comparison import Comparison
 from verifier.count import Count
 from verifier.election import without_file
 from verifier.findings import Findings, Place
+from verifier.given import PathLike, read_given
 from verifier.log import Changed, Log
 from verifier.manifest import Cell
 from verifier.note import (
@@ -32,7 +36,7 @@ from verifier.outcome import make_report
 from verifier.parameters import BY_NAME
 from verifier.report import Report
 from verifier.survey import Books, Survey
-from verifier.workers import BATCH, check_ballots
+from verifier.workers import Executor, LocalExecutor, Setting, Shards, useful_jobs
 
 Progress = Callable[[str, int, int], None]
 """Called with a stage's name, how much of it is done and how much there is (0: unknown)."""
@@ -51,16 +55,31 @@ class Verification:
     """One verification of one record."""
 
     def __init__(
-        self, archive: Archive, parameters: str, until: str | None, jobs: int, progress: Progress
+        self,
+        archive: Archive,
+        parameters: str,
+        until: str | None,
+        jobs: int,
+        progress: Progress,
+        path: str = "",
+        exact: bool = False,
+        executor: Executor | None = None,
     ) -> None:
-        """Take an open record and what is expected of it."""
+        """Take an open record and what is expected of it.
+
+        `path` is where other processes find it, `executor` who runs shards in place of
+        `jobs` processes here.
+        """
         self._archive = archive
+        self._path = path
+        self._exact = exact
+        self._executor = executor
         self._until = until
         self._jobs = jobs
         self._progress = progress
         self.findings = Findings()
-        self._checkpoint = self._read_checkpoint()
-        size = self._checkpoint.size if self._checkpoint else None
+        self.checkpoint = self._read_checkpoint()
+        size = self.checkpoint.size if self.checkpoint else None
         self.log = Log(archive, self.findings, size)
         self.survey = Survey(self.log, self.findings, BY_NAME[parameters])
         self._root = b""
@@ -80,14 +99,14 @@ class Verification:
 
     def read_log(self) -> None:
         """Read the record once, and compare the tree with the checkpoint."""
-        total = self._checkpoint.size if self._checkpoint else 0
+        total = self.checkpoint.size if self.checkpoint else 0
         for item in self.log.survey():
             self.survey.take(item)
             self._progress("reading the log", item.number + 1, total)
         self.survey.end_drill()
         size, self._root = self.log.finish()
-        if self._checkpoint is not None:
-            self._check_checkpoint(self._checkpoint, size)
+        if self.checkpoint is not None:
+            self._check_checkpoint(self.checkpoint, size)
 
     def _check_checkpoint(self, checkpoint: Checkpoint, size: int) -> None:
         key = self.survey.election.log_key if self.survey.election else None
@@ -119,39 +138,35 @@ class Verification:
 
     # --- the ballots --------------------------------------------------------------------
 
-    def _works(self, books: Books) -> Iterator[Work]:
-        ballots = books.ballots
-        total = len(ballots.artifact)
-        ordinal = 0
-        # To the end of the file of the last ballot: only there is the file compared.
-        for item in self.log.again(0, ballots.artifact[-1] + 1 if total else 0):
-            if ordinal < total and item.number == ballots.artifact[ordinal]:
-                yield Work(item.number, item.data, ballots.status[ordinal] == CAST)
-                ordinal += 1
-        if ordinal != total and not self.log.cut:
-            raise Changed("the record became shorter while it was being verified")
-
     def check_ballots(self, books: Books) -> dict[Cell, Factors]:
         """Check every ballot's proofs; return the products of the cast ones by cell."""
-        total = len(books.ballots.artifact)
-        # A few ballots are checked sooner than a process is started.
-        jobs = min(self._jobs, total // BATCH)
-        factors: dict[Cell, Factors] = {}
-        done = 0
-        for size, outcome in check_ballots(
+        ballots = books.ballots
+        total = len(ballots.artifact)
+        first = ballots.artifact[0] if total else 0
+        jobs = useful_jobs(self._archive, self._exact, self._jobs, first, total)
+        setting = Setting(
+            self._path,
             without_file(books.election),
             books.keys.extended_hash,
-            books.keys.vote,
-            self._works(books),
-            jobs,
-        ):
-            self.findings.merge(outcome.findings)
-            for cell, product in outcome.factors.items():
+            int(books.keys.vote),
+            self._exact,
+        )
+        fates = zip(ballots.artifact, (x == CAST for x in ballots.status), strict=True)
+        shards = Shards(self._archive, self._exact, jobs).cut(fates, total, self.log.covered)
+        executor = self._executor or LocalExecutor(jobs, self._archive)
+        factors: dict[Cell, Factors] = {}
+        done = 0
+        for result in executor.run(setting, shards):
+            self.log.compare(result.shard.file, result.digest)
+            self.findings.merge(result.outcome.findings)
+            for cell, product in result.outcome.factors.items():
                 known = factors.get(cell)
                 group = books.election.group
                 factors[cell] = product if known is None else multiply(group, known, product)
-            done += size
+            done += len(result.shard.ballots)
             self._progress("checking ballots", done, total)
+        if done != total and not self.log.cut:
+            raise Changed("the record became shorter while it was being verified")
         return factors
 
     # --- the count ------------------------------------------------------------------------
@@ -161,8 +176,11 @@ class Verification:
         phase = self.survey.order.phase
         if phase < Phase.CLOSED or (phase == Phase.CLOSED and not books.tallies.cells):
             return
-        books.tallies.check(factors, phase > Phase.CLOSED)
-        count = Count(self.survey, books, self.log.at, self.findings)
+        group, key = books.election.group, books.keys.vote
+        table = group.table(key)
+        batch = None if self._exact else batch_for(group, key, table)
+        books.tallies.check(factors, phase > Phase.CLOSED, batch)
+        count = Count(self.survey, books, self.log, self.findings, table, batch)
         start = self.survey.first_after_close
         for item in self.log.again(start, self.log.size):
             count.take(item)
@@ -186,7 +204,11 @@ class Verification:
 
     def _complete(self, phase: Phase) -> None:
         needed = Phase.TALLIED if self._until == "close" else Phase.COMPLETE
-        message, culprit = f"the record ends while it waits for {AWAITED[phase]}", "publisher"
+        message = (
+            f"the record ends while it waits for {AWAITED[phase]}: "
+            "the election is still going on, or the rest is cut off"
+        )
+        culprit = "publisher"
         if self.survey.preparation is not None and self.survey.preparation.ended is not None:
             message, culprit = self.survey.preparation.ended
         self.findings.check("R.complete", phase >= needed, Place(), message, culprit)
@@ -219,35 +241,53 @@ def verify(
     parameters: str = "standard",
     log_key: str | None = None,
     manifest: bytes | str | os.PathLike[str] | None = None,
+    checkpoints: Sequence[PathLike] = (),
+    receipts: Sequence[PathLike] = (),
+    policy: PathLike | None = None,
+    dispute: PathLike | None = None,
     progress: Progress | None = None,
+    exact: bool = False,
+    executor: Executor | None = None,
 ) -> Report:
     """Verify a published record, a directory or a .zip.
 
     `jobs` is the number of processes that check ballots (None: one for each core);
     `until="close"` ends with the encrypted tallies; `parameters` names the set the record
     must use; `log_key` (a C2SP verifier key) and `manifest` (its bytes, or a path) are
-    compared with the record's. Whatever the record contains ends in a Report.
+    compared with the record's, and so are the files `checkpoints` (signed notes), `receipts`,
+    `policy` (of witnesses) and `dispute`. `exact` has every proof computed by itself, which
+    takes longer and comes to the same report; `executor` runs the ballots' shards in place
+    of `jobs` processes (see `workers`). Whatever the record contains ends in a Report.
 
-    Raises archive.NotARecord if there is no record, log.Changed if it changes meanwhile,
-    workers.WorkerDied if a worker process is killed, and ValueError for a wrong argument.
+    Raises given.GivenError for a file that is not what it should be, archive.NotARecord if
+    there is no record, log.Changed if it changes meanwhile, workers.WorkerDied if a worker
+    process is killed, and ValueError for a wrong argument.
     """
     if until not in (None, "close"):
         raise ValueError(f"until is None or 'close', not {until!r}")
     if parameters not in BY_NAME:
         raise ValueError(f"there are no parameters {parameters!r}; known are {', '.join(BY_NAME)}")
-    given = manifest if isinstance(manifest, bytes | None) else Path(manifest).read_bytes()
+    announced = manifest if isinstance(manifest, bytes | None) else Path(manifest).read_bytes()
+    given = read_given(checkpoints, receipts, policy, dispute)
     jobs = jobs or os.cpu_count() or 1
     archive = open_archive(path)
     try:
-        verification = Verification(archive, parameters, until, jobs, progress or _silent)
+        where = os.path.abspath(os.fspath(path))
+        verification = Verification(
+            archive, parameters, until, jobs, progress or _silent, where, exact, executor
+        )
+        comparison = Comparison(given, verification.log, verification.findings)
         verification.read_log()
-        verification.compare(log_key, given)
+        verification.compare(log_key, announced)
+        exhibits = comparison.compare(
+            verification.checkpoint, verification.survey.election, log_key
+        )
         books = verification.survey.books
         if books is not None:
             factors = verification.check_ballots(books)
             if not verification.log.cut:
                 verification.check_count(books, factors)
         verification.check_end()
-        return verification.report()
+        return replace(verification.report(), given=exhibits)
     finally:
         archive.close()

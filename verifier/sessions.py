@@ -44,6 +44,8 @@ class Combined:
     a: mpz = field(default_factory=lambda: mpz(1))
     b: mpz = field(default_factory=lambda: mpz(1))
     factor: mpz = field(default_factory=lambda: mpz(1))
+    """The product of M_i^n_i (`group.Weights`); M itself once `rooted`."""
+    rooted: bool = False
     response: mpz = field(default_factory=lambda: mpz(0))
     sound: bool = True
     """Whether every share of it has passed its own checks."""

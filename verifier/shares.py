@@ -6,15 +6,21 @@ from dataclasses import dataclass
 
 from gmpy2 import mpz
 
+from verifier.batch import Claim, Equation
 from verifier.ceremony import Ceremony
 from verifier.election import Election
 from verifier.findings import Place
+from verifier.group import Weights
 from verifier.hashing import HASH_WIDTH, available, h, index
+from verifier.multipower import interleaved
 from verifier.proofs import decryption_challenge
 from verifier.schema import pb
 from verifier.sessions import Session
 from verifier.targets import Target
 from verifier.wire import Reader
+
+_MANY = 40
+"""Trustees of a session for whom weights are computed one by one: all at once costs the square."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +61,7 @@ class Shares:
         self._group = election.group
         self._ceremony = ceremony
         self._share_keys: dict[int, mpz] = {}
+        self._weights: tuple[tuple[int, ...], Weights] | None = None
 
     def opens(self, session: Session, share: Share, i: int) -> bool:
         """Whether the trustee's d_i is the hash (88) of its share."""
@@ -75,9 +82,35 @@ class Shares:
             for a, b in target_of(session).ciphertexts(i)
         )
 
+    def weigh(self, session: Session, share: Share) -> mpz:
+        """Return what a share contributes to M (86), before `factor` takes the common root."""
+        weights, trustee = self._weights_of(session), share.trustee
+        if weights is None:
+            weight = int(self._group.lagrange(trustee, session.trustees))
+        else:
+            weight = weights.numerators[trustee]
+        return self._group.power(share.factor, weight)
+
+    def factor(self, session: Session, i: int) -> mpz:
+        """Return M of a ciphertext (86), when all shares are there."""
+        combined, weights = session.combined[i], self._weights_of(session)
+        if not combined.rooted and weights is not None:
+            combined.factor = self._group.power(combined.factor, weights.root)
+        combined.rooted = True
+        return combined.factor
+
+    def _weights_of(self, session: Session) -> Weights | None:
+        """Return the weights of a session's trustees; None where there are very many."""
+        if len(session.trustees) > _MANY:
+            return None
+        if self._weights is None or self._weights[0] != session.trustees:
+            self._weights = session.trustees, Weights.of(session.trustees, self._group.q)
+        return self._weights[1]
+
     def challenge(self, session: Session, i: int, ciphertext: tuple[mpz, mpz]) -> mpz:
         """Return c of a ciphertext, recomputed from all shares (90)."""
         combined = session.combined[i]
+        factor = self.factor(session, i)
         commitments = (combined.a, combined.b)
         return mpz(
             decryption_challenge(
@@ -86,7 +119,7 @@ class Shares:
                 target_of(session).indices(i),
                 ciphertext,
                 commitments,
-                combined.factor,
+                factor,
             )
         )
 
@@ -125,10 +158,32 @@ class Shares:
         group, trustee = self._group, share.trustee
         c = challenge * group.lagrange(trustee, session.trustees) % group.q
         if not self._ceremony.refuted:
-            if trustee not in self._share_keys:
-                self._share_keys[trustee] = self._ceremony.share_key(trustee)
-            key = self._share_keys[trustee]
+            key = self._share_key(trustee)
             if group.g_power(response) * group.power(key, c) % group.p != share.a:
                 return False
-        b = group.power(alpha, response) * group.power(share.factor, c) % group.p
+        b = interleaved((alpha, share.factor), (int(response), int(c)), group.p)
         return bool(b == share.b)
+
+    def _share_key(self, trustee: int) -> mpz:
+        if trustee not in self._share_keys:
+            self._share_keys[trustee] = self._ceremony.share_key(trustee)
+        return self._share_keys[trustee]
+
+    def claim(self, session: Session, share: Share, i: int, response: mpz) -> Claim | None:
+        """Return (94) and (95) as a claim for a batch; None where `proven` has to look.
+
+        The share is in the group. That the claim holds says what `proven` would find first.
+        """
+        ciphertexts = target_of(session).ciphertexts(i)
+        if not ciphertexts or response == 0:
+            return None
+        group, trustee, claim = self._group, share.trustee, Claim()
+        alpha, v = ciphertexts[0][0], int(response)
+        challenge = self.challenge(session, i, ciphertexts[0])
+        c = int(challenge * group.lagrange(trustee, session.trustees) % group.q)
+        if not self._ceremony.refuted:
+            key = self._share_key(trustee)
+            claim.equations.append(Equation(share.a, v, 0, (), (key, c)))
+        terms = ((claim.base(alpha), v), (claim.base(share.factor), c))
+        claim.equations.append(Equation(share.b, 0, 0, terms))
+        return claim

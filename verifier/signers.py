@@ -53,6 +53,8 @@ def speaker(number: int, artifact: pb.Artifact | None) -> tuple[Place, str]:
     statement = getattr(artifact, kind)
     if kind in ADMINISTRATOR:
         return place, "administrator"
+    if kind == "operation":
+        return place, operator(statement)
     if kind in DEVICE:
         if kind in ("ballot", "cast", "challenge"):
             place = place.at(ballot=statement.confirmation_code[:HASH_WIDTH].hex())
@@ -66,11 +68,19 @@ def speaker(number: int, artifact: pb.Artifact | None) -> tuple[Place, str]:
     return place.at(trustee=statement.trustee), f"trustee {statement.trustee}"
 
 
-def signing_key(election: Election, kind: str, place: Place) -> bytes | None:
+def operator(statement: pb.Operation) -> str:
+    """Return who did what an operation says: the server, unless it names the other role."""
+    return "administrator" if statement.role == pb.ROLE_ADMINISTRATOR else "server"
+
+
+def signing_key(election: Election, artifact: pb.Artifact, place: Place) -> bytes | None:
     """Return the key of a statement's role, None if it names nobody the election knows.
 
-    Such a statement fails the check of its order or of its labels.
+    Such a statement fails the check of its order, of its labels or of its role.
     """
+    kind = kind_of(artifact)
+    if kind == "operation":
+        return _operators_key(election, artifact.operation.role)
     if kind in ADMINISTRATOR:
         return election.administrator
     if kind in SERVER:
@@ -78,3 +88,9 @@ def signing_key(election: Election, kind: str, place: Place) -> bytes | None:
     if kind in DEVICE:
         return election.device_keys.get(place.device or "")
     return election.trustee_keys.get(place.trustee or 0)
+
+
+def _operators_key(election: Election, role: int) -> bytes | None:
+    if role == pb.ROLE_ADMINISTRATOR:
+        return election.administrator
+    return election.server if role == pb.ROLE_SERVER else None

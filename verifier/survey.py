@@ -13,6 +13,7 @@ from verifier.findings import Findings, Place
 from verifier.frames import Item
 from verifier.hashing import device_information_hash
 from verifier.log import Log
+from verifier.operations import Operations
 from verifier.order import PHASES, Order, Phase
 from verifier.parameters import Parameters
 from verifier.preparation import Preparation
@@ -84,6 +85,8 @@ class Survey:
         self._expected = expected
         self._transcripts = Transcripts()
         self._opened: set[bytes] = set()
+        self.operations = Operations()
+        """What was done to run the election, by whom and when."""
         self.preparation: Preparation | None = None
         self.order = Order(findings)
         self.books: Books | None = None
@@ -152,7 +155,7 @@ class Survey:
     ) -> Preparation:
         """Settle H_B with artifact 1 if artifact 0 could not, before anything uses it."""
         election = preparation.election
-        key = signing_key(election, kind, place)
+        key = signing_key(election, artifact, place)
         if election.unsettled and key is not None:
             self.preparation = self._prepare(settle(election, artifact, key))
             return self.preparation
@@ -163,11 +166,12 @@ class Survey:
     ) -> None:
         number = reader.place.artifact or 0
         election = preparation.election
-        key = signing_key(election, kind, reader.place)
+        key = signing_key(election, artifact, reader.place)
         if kind != "ballot" and key is not None:
             check_signature(election, artifact, key, reader)
         if kind == "encrypted_tally":
             self._reopen(artifact.encrypted_tally)
+        self.operations.take(artifact, kind, reader)
         late = not self.order.enter(kind, reader.place)
         if late and (kind != "ballot" or self.order.phase < Phase.OPEN):
             self.ignored.add(number)
@@ -175,7 +179,9 @@ class Survey:
         if kind in _ROUNDS:
             self.roots[number] = self._log.root()
         first = PHASES[kind][0]
-        if kind == "accusation":
+        if kind == "operation":
+            self.ignored.add(number)
+        elif kind == "accusation":
             self._accusation(artifact.accusation, reader, preparation)
         elif kind in _ROUNDS and self.order.phase < Phase.CLOSED:
             self._drill(artifact, kind, reader, preparation)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from gmpy2 import mpz
 
 from verifier.ballot_proofs import Factors, multiply
+from verifier.batch import Batch, Claim
 from verifier.election import Election
 from verifier.findings import Findings, Place
 from verifier.manifest import Cell, Contest
@@ -17,6 +18,8 @@ from verifier.small_units import TallySet, tally_sets
 from verifier.wire import Reader
 
 _SERVER = "server"
+_TOGETHER = 512
+"""Ciphertexts in a batch."""
 
 
 @dataclass(slots=True)
@@ -241,8 +244,11 @@ class Tallies:
         known = self._set_of.get((key[0][0], key[1]))
         return [key] if known is None else [key, known]
 
-    def check(self, factors: dict[Cell, Factors], complete: bool) -> None:
+    def check(
+        self, factors: dict[Cell, Factors], complete: bool, batch: Batch | None = None
+    ) -> None:
         """Check every count, 9.A, 9.B and membership; if complete, that nothing is missing."""
+        members = self._members(batch)
         for key, contest in self.wanted.sets.items():
             cell = self.cells.get(key)
             if cell is None:
@@ -255,7 +261,7 @@ class Tallies:
             self._findings.check("R.tally-cells", not problem, cell.place, problem, _SERVER)
             products = [self._product(meant, contest, factors) for meant in self._meanings(key)]
             cell.computed = cell.published if cell.published in products else products[0]
-            self._aggregates(cell)
+            self._aggregates(cell, {i for i in range(len(products[0])) if (key, i) in members})
         if complete and self._manifest.privacy_floor:
             contests = {contest.label for contest in self._manifest.contests}
             self._findings.passed("R.small-units", len(contests - self._odd_contests))
@@ -268,7 +274,24 @@ class Tallies:
                 product = multiply(self._group, product, found)
         return product
 
-    def _aggregates(self, cell: EncryptedCell) -> None:
+    def _members(self, batch: Batch | None) -> set[tuple[TallySet, int]]:
+        """Return the tallies' options whose A and B a batch has found to be in the group."""
+        if batch is None:
+            return set()
+        pairs = [
+            ((key, i), pair)
+            for key, cell in self.cells.items()
+            for i, pair in enumerate(cell.published)
+            if all(0 < x < self._group.p for x in pair)
+        ]
+        found: set[tuple[TallySet, int]] = set()
+        for start in range(0, len(pairs), _TOGETHER):
+            some = pairs[start : start + _TOGETHER]
+            holds = batch.search([Claim(members=list(pair)) for _, pair in some])
+            found |= {key for (key, _), is_member in zip(some, holds, strict=True) if is_member}
+        return found
+
+    def _aggregates(self, cell: EncryptedCell, members: set[int]) -> None:
         for i, (published, computed) in enumerate(zip(cell.published, cell.computed, strict=True)):
             place = cell.place.at(option=cell.contest.options[i])
             for check, name, mine, theirs in zip(
@@ -277,7 +300,7 @@ class Tallies:
                 message = f"{name} is not the product over the cast ballots"
                 if not self._findings.check(check, mine == theirs, place, message, _SERVER):
                     cell.refuted.add(i)
-            member = all(self._group.is_member(x) for x in published)
+            member = i in members or all(self._group.is_member(x) for x in published)
             self._findings.check(
                 "R.tally-membership",
                 member,

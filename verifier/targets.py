@@ -17,6 +17,7 @@ from verifier.hashing import index
 from verifier.manifest import Manifest
 from verifier.options import Option, usable
 from verifier.schema import pb
+from verifier.small_units import TallySet
 from verifier.wire import Reader
 
 Ciphertext = tuple[mpz, mpz]
@@ -59,6 +60,11 @@ class TallyTarget:
     def __len__(self) -> int:
         """How many there are."""
         return len(self._ciphertexts)
+
+    def key(self, i: int) -> tuple[TallySet, int]:
+        """Return the units and contest of a ciphertext, and its option's position from 0."""
+        cell, option = self._ciphertexts[i]
+        return (cell.units, cell.contest.label), option
 
     def place(self, place: Place, i: int) -> Place:
         """Say which option of which tally."""

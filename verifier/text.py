@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from verifier.catalogue import CHECKS
+from verifier.exhibits import exhibit_lines
 from verifier.findings import Count
 from verifier.report import Report
 
 SHOWN = 50
-"""Failures printed in full; --json has more."""
+"""Failures, and operations, that are printed; --json has more."""
+WIDTH = 100
+"""Characters of a reason that are printed."""
 
 
 def clean(text: str) -> str:
@@ -78,6 +81,24 @@ def _drills(report: Report) -> Iterator[str]:
         )
 
 
+def _operations(report: Report) -> Iterator[str]:
+    for act in report.operations[:SHOWN]:
+        what = act.action.replace("_", " ")
+        subject = f" {clean(act.subject)}" if act.subject else ""
+        reason = f": {_clipped(clean(act.reason))}" if act.reason else ""
+        yield (
+            f"  {act.index:>9,}  {act.time or '(time not said)':<20}  {act.who:<13}  "
+            f"{what}{subject}{reason}"
+        )
+    rest = report.operations_total - min(SHOWN, len(report.operations))
+    if rest:
+        yield f"  and {rest:,} more"
+
+
+def _clipped(text: str) -> str:
+    return text if len(text) <= WIDTH else f"{text[: WIDTH - 3]}..."
+
+
 def _misconduct(report: Report) -> Iterator[str]:
     for act in report.misconduct:
         yield f"  trustee {act.trustee:<16} {act.check}: {clean(act.message)}"
@@ -110,10 +131,14 @@ def render(report: Report) -> str:
         refuted = report.verdict != "verified"
         title = "Totals (of a refuted record)" if refuted else "Totals"
         sections.append([title, *(f"  {line}" for line in _totals(report))])
+    if report.operations:
+        sections.append(["Operations, with the times that their signers say", *_operations(report)])
     if report.drills:
         sections.append(["Drills", *_drills(report)])
     if report.misconduct:
         sections.append(["Misconduct of trustees", *_misconduct(report)])
+    if report.given:
+        sections.append(["Given", *map(clean, exhibit_lines(report.given))])
     if report.failures_total:
         sections.append(["Failures", *_failures(report)])
     sections.append([_verdict(report)])

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from gmpy2 import mpz
 
 from verifier.election import Election
+from verifier.multipower import Chain
 from verifier.proofs import keys_challenge, knows_share_nonce
 from verifier.schema import pb
 from verifier.wire import SPARE, Reader
@@ -44,7 +45,7 @@ def key_commitment(base_hash: bytes, statement: pb.TrusteeKeys) -> bytes:
 def check_keys(election: Election, statement: pb.TrusteeKeys, reader: Reader) -> TrusteeKeys:
     """Check 2.A, 2.B, 2.C and R.trustee-keys of one trustee; return its keys."""
     kappa = reader.element(statement.communication_key, "kappa")
-    _members([kappa], "kappa", reader)
+    last = _members([kappa], "kappa", reader)
     kept = []
     for label, commitments, proof in (
         ("vote", statement.vote_commitments, statement.vote_proof),
@@ -56,43 +57,40 @@ def check_keys(election: Election, statement: pb.TrusteeKeys, reader: Reader) ->
         right = len(commitments) == election.quorum
         message = f"{len(commitments)} {label} commitments, not k: another degree"
         if reader.findings.check("R.trustee-keys", right, reader.place, message, reader.culprit):
-            _proof(election, statement.trustee, label, [*elements, kappa], proof, reader)
+            _proof(election, statement.trustee, label, elements, last, proof, reader)
     return TrusteeKeys(kept[0], kept[1], kappa)
 
 
-def _members(elements: Sequence[mpz], what: str, reader: Reader) -> bool:
-    """Check 2.A of some elements."""
+def _members(elements: Sequence[mpz], what: str, reader: Reader) -> list[Chain]:
+    """Check 2.A of some elements; return those that are in the group."""
     message = f"{what} is not in the group"
-    outcomes = [
-        reader.findings.check(
-            "2.A", reader.group.is_member(x), reader.place, message, reader.culprit
-        )
-        for x in elements
-    ]
-    return all(outcomes)
+    found = [reader.group.member(x) for x in elements]
+    for chain in found:
+        reader.findings.check("2.A", chain is not None, reader.place, message, reader.culprit)
+    return [chain for chain in found if chain is not None]
 
 
 def _proof(
     election: Election,
     trustee: int,
     label: str,
-    publics: list[mpz],
+    commitments: list[mpz],
+    kappa: list[Chain],
     proof: pb.KeyProof,
     reader: Reader,
 ) -> None:
+    """Check one proof; `kappa` is empty if kappa is not in the group."""
     findings, place, culprit = reader.findings, reader.place, reader.culprit
-    members = _members(publics[:-1], f"a {label} commitment", reader)
-    members = members and reader.group.is_member(publics[-1])
+    count = len(commitments) + 1
+    publics = _members(commitments, f"a {label} commitment", reader) + kappa
     message = f"the {label} proof has {len(proof.responses)} responses, not k + 1"
-    if not findings.check(
-        "R.trustee-keys", len(proof.responses) == len(publics), place, message, culprit
-    ):
+    if not findings.check("R.trustee-keys", len(proof.responses) == count, place, message, culprit):
         return
     responses = reader.scalars(proof.responses, f"a response of the {label} proof")
     message = f"a response of the {label} proof is not below q"
     ranges = [findings.check("2.B", reader.in_q(v), place, message, culprit) for v in responses]
     challenge = reader.ranged_scalar(proof.challenge, f"the challenge of the {label} proof")
-    if challenge is None or not all(ranges) or not members:
+    if challenge is None or not all(ranges) or len(publics) != count:
         return
     expected = keys_challenge(
         reader.group,
@@ -131,12 +129,13 @@ def _share(election: Election, sender: int, share: pb.EncryptedShare, reader: Re
     response = reader.ranged_scalar(share.c2.response, f"v of {what}")
     if c1 is None or challenge is None or response is None:
         return
-    holds = reader.group.is_member(c0) and knows_share_nonce(
+    member = reader.group.member(c0)
+    holds = member is not None and knows_share_nonce(
         reader.group,
         election.parameter_hash,
         sender,
         share.recipient,
-        c0,
+        member,
         c1,
         challenge,
         response,

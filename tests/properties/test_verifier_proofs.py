@@ -73,13 +73,14 @@ def test_range_proofs_hold_exactly_within_the_range(
     context = index(3) + index(5)
     ciphertext, cs, vs = prove_range(TOY, key, nonce, value, limit, context, seed)
     table = TOY.table(key)
-    holds = in_range(TOY, table, HASH, context, ciphertext, cs, vs)
+    pair = TOY.chain(ciphertext[0]), TOY.chain(ciphertext[1])
+    holds = in_range(TOY, table, HASH, context, pair, cs, vs)
     assert holds == (value <= limit)
     if holds:
-        assert not in_range(TOY, table, HASH, index(3) + index(6), ciphertext, cs, vs)
-        assert not in_range(TOY, table, b"\x08" * 32, context, ciphertext, cs, vs)
+        assert not in_range(TOY, table, HASH, index(3) + index(6), pair, cs, vs)
+        assert not in_range(TOY, table, b"\x08" * 32, context, pair, cs, vs)
         changed = [(vs[0] + 1) % TOY.q, *vs[1:]]
-        assert not in_range(TOY, table, HASH, context, ciphertext, cs, changed)
+        assert not in_range(TOY, table, HASH, context, pair, cs, changed)
 
 
 def test_range_proof_under_the_standard_parameters() -> None:
@@ -89,8 +90,9 @@ def test_range_proof_under_the_standard_parameters() -> None:
     context = index(1)
     ciphertext, cs, vs = prove_range(group, key, 2**255 - 3, 1, 1, context, 9)
     table = group.table(key)
-    assert in_range(group, table, HASH, context, ciphertext, cs, vs)
-    assert not in_range(group, table, HASH, context, ciphertext, cs[::-1], vs)
+    pair = group.chain(ciphertext[0]), group.chain(ciphertext[1])
+    assert in_range(group, table, HASH, context, pair, cs, vs)
+    assert not in_range(group, table, HASH, context, pair, cs[::-1], vs)
 
 
 @given(st.lists(scalars, min_size=2, max_size=4), st.integers(1, 9), st.integers(0, 2**32))
@@ -104,26 +106,28 @@ def test_key_proofs(secrets: list[int], trustee: int, seed: int) -> None:
     data += b"".join(TOY.element(TOY.power(TOY.g, u)) for u in us)
     c = hash_q(TOY, data)
     vs = [(u - c * s) % Q for u, s in zip(us, secrets, strict=True)]
-    assert keys_challenge(TOY, HASH, b"pk_vote", trustee, publics, c, vs) == c
-    assert keys_challenge(TOY, HASH, b"pk_data", trustee, publics, c, vs) != c
-    assert keys_challenge(TOY, HASH, b"pk_vote", trustee + 1, publics, c, vs) != c
+    chains = [TOY.chain(x) for x in publics]
+    assert keys_challenge(TOY, HASH, b"pk_vote", trustee, chains, c, vs) == c
+    assert keys_challenge(TOY, HASH, b"pk_data", trustee, chains, c, vs) != c
+    assert keys_challenge(TOY, HASH, b"pk_vote", trustee + 1, chains, c, vs) != c
 
 
 @given(scalars, scalars)
 def test_nonce_proofs(nonce: int, u: int) -> None:
     """The proofs under 0x12 and 0x23 hold for what was hashed and nothing else."""
     c0 = TOY.power(TOY.g, nonce)
+    chain = TOY.chain(c0)
     commitment = TOY.element(TOY.power(TOY.g, u))
     c1 = b"x" * 64
     c = hash_q(TOY, b"\x12" + index(1) + index(2) + commitment + TOY.element(c0) + c1)
     v = (u - c * nonce) % Q
-    assert knows_share_nonce(TOY, HASH, 1, 2, c0, c1, c, v)
-    assert not knows_share_nonce(TOY, HASH, 2, 1, c0, c1, c, v)
+    assert knows_share_nonce(TOY, HASH, 1, 2, chain, c1, c, v)
+    assert not knows_share_nonce(TOY, HASH, 2, 1, chain, c1, c, v)
     c1 = b"y" * 32
     c = hash_q(TOY, b"\x23" + commitment + TOY.element(c0) + c1)
     v = (u - c * nonce) % Q
-    assert knows_ballot_nonce(TOY, HASH, c0, c1, c, v)
-    assert not knows_ballot_nonce(TOY, HASH, c0, b"z" * 32, c, v)
+    assert knows_ballot_nonce(TOY, HASH, chain, c1, c, v)
+    assert not knows_ballot_nonce(TOY, HASH, chain, b"z" * 32, c, v)
 
 
 @given(scalars, scalars, scalars, st.integers(0, 50))

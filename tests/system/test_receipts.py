@@ -219,10 +219,15 @@ def test_a_dispute(polls: Polls, tmp_path: Path) -> None:
         judged = call("receipt", "judge", out, *trust)
         assert judged.code == 0, judged
         assert "PROVED" in judged.out
+        # The verifier says the same, and its exit code, too.
+        judged = call("verify", "--dispute", out, *trust)
+        assert judged.code == 0, judged
+        assert "PROVED" in judged.out
     answer = verified(call("receipt", "judge", out, *polls.key, "--json"))
     assert (answer["proved"], answer["claim"]) == (True, "entry")
     stranger = str(World.create(TOY[0]).log_key)
     refused(call("receipt", "judge", out, "--log-key", stranger), REFUSED, "R.checkpoint")
+    assert call("verify", "--dispute", out, "--log-key", stranger).code == REFUSED
     document = json.loads(out.read_bytes())
     out.write_text(json.dumps({**document, "hash": "00" * 32}))
     refused(call("receipt", "judge", out, *polls.key), REFUSED, "R.dispute")

@@ -183,6 +183,9 @@ class Record:
             return self.world.role_key(Role.ADMINISTRATOR)
         if kind in _SERVER:
             return self.world.role_key(Role.SERVER)
+        if kind == "operation":
+            administrator = statement.role == pb.ROLE_ADMINISTRATOR
+            return self.world.role_key(Role.ADMINISTRATOR if administrator else Role.SERVER)
         if kind in _DEVICE:
             role, name = Role.DEVICE, statement.device
         else:
@@ -350,6 +353,8 @@ class Tampering:
     forge: Callable[[str], Forged]
     disk: Callable[[Files], None] | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
+    given: Callable[[Path], Mapping[str, Any]] | None = None
+    """Options that name files of the published folder."""
 
     def __str__(self) -> str:
         return f"{self.subject}-{self.name}"
@@ -364,7 +369,11 @@ class Tampering:
 
     def judge(self, folder: Path, group: str = TOY_NAME) -> Report:
         """The verifier's report."""
-        return verify(folder, **{"parameters": group, **self.options})
+        return verify(folder, **{"parameters": group, **self.options_in(folder)})
+
+    def options_in(self, folder: Path) -> dict[str, Any]:
+        """The verifier's options for the record that was published there."""
+        return {**self.options, **(self.given(folder) if self.given is not None else {})}
 
 
 Editor = Callable[[Record], None]
@@ -482,6 +491,7 @@ class Catalogue:
         standard: bool = False,
         disk: Disk | None = None,
         options: Mapping[str, Any] | None = None,
+        given: Callable[[Path], Mapping[str, Any]] | None = None,
     ) -> None:
         self.entries.append(
             Tampering(
@@ -498,6 +508,7 @@ class Catalogue:
                 forge=forge,
                 disk=disk,
                 options=options or {},
+                given=given,
             )
         )
 

@@ -10,9 +10,11 @@ from sailau.v1 import record_pb2 as pb
 from tests.publishing import publish
 from tests.tampered.ballots import BALLOTS
 from tests.tampered.challenged import CHALLENGED
+from tests.tampered.given import GIVEN
 from tests.tampered.keys import KEYS
 from tests.tampered.kit import TOY_NAME, Forged, Tampering, crowded, honest, kind_of, refusal
 from tests.tampered.log import LOG
+from tests.tampered.operations import OPERATIONS
 from tests.tampered.polls import POLLS
 from tests.tampered.tally import TALLY
 from tests.tampered.trustees import TRUSTEES
@@ -20,7 +22,7 @@ from verifier import Report, verify
 from verifier.catalogue import BY_ID
 from verifier.findings import Failure
 
-CATALOGUES = (LOG, KEYS, TRUSTEES, BALLOTS, POLLS, TALLY, CHALLENGED)
+CATALOGUES = (LOG, KEYS, TRUSTEES, OPERATIONS, BALLOTS, POLLS, TALLY, CHALLENGED, GIVEN)
 TAMPERINGS = [tampering for catalogue in CATALOGUES for tampering in catalogue.entries]
 each = pytest.mark.parametrize("tampering", TAMPERINGS, ids=str)
 

@@ -16,6 +16,8 @@ def used() -> set[str]:
     sources = [p.read_text() for p in (ROOT / "verifier").glob("*.py") if p.stem != "catalogue"]
     # Only an accusation can show it: the record holds the first of two statements.
     shown = {"R.equivocation"}
+    # Why a dispute proves nothing, by the ids of the other program that judges it.
+    shown |= {"R.cosignature", "R.inclusion", "R.receipt", "R.dispute"}
     made = {f"{number}.{letter}" for number in "67" for letter in "BCD"}
     return {name for source in sources for name in _ID.findall(source)} - shown | made
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.disputing import LOG, entry_dispute
 from verifier.cli import main
 
 ROOT = Path(__file__).parents[2]
@@ -102,7 +103,10 @@ def test_toy_parameters_are_loudly_refused_their_meaning(
 
 
 def test_a_copy_of_the_folder_runs(tmp_path: Path) -> None:
-    """verifier/ and record_pb2.py alone, beside it or in it; without it a clear message."""
+    """verifier/ and record_pb2.py alone, beside it or in it; without it a clear message.
+
+    Receipts and disputes, of which record_pb2.py knows nothing, are read there, too.
+    """
     ignore = shutil.ignore_patterns("__pycache__")
     shutil.copytree(ROOT / "verifier", tmp_path / "verifier", ignore=ignore)
     command = [sys.executable, "-m", "verifier", "nothing"]
@@ -126,3 +130,10 @@ def test_a_copy_of_the_folder_runs(tmp_path: Path) -> None:
         shutil.copy(ROOT / "proto/sailau/v1/record_pb2.py", copy)
         assert "neither a directory nor a file" in run().stderr
         copy.unlink()
+    copy = tmp_path / "record_pb2.py"
+    shutil.copy(ROOT / "proto/sailau/v1/record_pb2.py", copy)
+    (tmp_path / "dispute.json").write_bytes(entry_dispute("ballot").to_bytes())
+    command[-1:] = ["--dispute", "dispute.json", "--log-key", str(LOG)]
+    judged = run()
+    assert judged.returncode == 0, judged.stderr
+    assert "PROVED" in judged.stdout

@@ -118,7 +118,7 @@ def test_checkpoint_is_parsed_and_verified() -> None:
         f"example.org/log\n017\n{ROOT}\n",
         f"example.org/log\n-1\n{ROOT}\n",
         f"example.org/log\n1\u0661\n{ROOT}\n",
-        f"example.org/log\n{10**18}\n{ROOT}\n",
+        f"example.org/log\n{2**63}\n{ROOT}\n",
         f"example.org/log\n17\n{ROOT[:-4]}\n",
         "example.org/log\n17\nAAAA\n",
         f"example.org/log\n17\n{ROOT}\nextension\n",

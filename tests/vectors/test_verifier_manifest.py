@@ -81,6 +81,16 @@ def test_a_privacy_floor_may_be_there(floor: int) -> None:
     assert without.parents == {"one": "city", "two": "city"}
 
 
+@pytest.mark.parametrize(("ballots", "seconds"), [(1, 1), (1000, 60)])
+def test_groups_may_be_there(ballots: int, seconds: int) -> None:
+    """They are optional, and no check needs them."""
+    groups = {"ballots": ballots, "seconds": seconds}
+    manifest, problems = parse_manifest(encoded({**MANIFEST, "groups": groups}))
+    assert problems == ()
+    assert manifest is not None
+    assert manifest.label == MANIFEST["label"]
+
+
 Change = Callable[[dict[str, Any]], object]
 
 BROKEN: dict[str, Change] = {
@@ -136,6 +146,19 @@ BROKEN: dict[str, Change] = {
     "a floor that is true": lambda m: m.update(privacy_floor=True),
     "a floor with a fraction": lambda m: m.update(privacy_floor=10.0),
     "a floor in letters": lambda m: m.update(privacy_floor="10"),
+    "groups that are none": lambda m: m.update(groups=None),
+    "groups that are a number": lambda m: m.update(groups=20),
+    "groups without an end": lambda m: m.update(groups={"ballots": 20}),
+    "groups without a size": lambda m: m.update(groups={"seconds": 30}),
+    "groups by the minute": lambda m: m.update(groups={"ballots": 20, "seconds": 3, "minutes": 1}),
+    "groups of 0": lambda m: m.update(groups={"ballots": 0, "seconds": 30}),
+    "groups of 1001": lambda m: m.update(groups={"ballots": 1001, "seconds": 30}),
+    "groups with a fraction": lambda m: m.update(groups={"ballots": 2.0, "seconds": 30}),
+    "groups of true": lambda m: m.update(groups={"ballots": True, "seconds": 30}),
+    "groups in letters": lambda m: m.update(groups={"ballots": "20", "seconds": 30}),
+    "groups of 0 seconds": lambda m: m.update(groups={"ballots": 20, "seconds": 0}),
+    "groups of 61 seconds": lambda m: m.update(groups={"ballots": 20, "seconds": 61}),
+    "groups of half a second": lambda m: m.update(groups={"ballots": 20, "seconds": 0.5}),
 }
 
 
@@ -185,6 +208,19 @@ SAID = {
     "a floor that is true": "privacy_floor: not a whole number",
     "a floor with a fraction": "privacy_floor: not a whole number",
     "a floor in letters": "privacy_floor: not a whole number",
+    "groups that are none": "groups: not an object",
+    "groups that are a number": "groups: not an object",
+    "groups without an end": "groups: the member 'seconds' is missing",
+    "groups without a size": "groups: the member 'ballots' is missing",
+    "groups by the minute": "groups: the member 'minutes' is unknown",
+    "groups of 0": "groups.ballots: not between 1 and 1000",
+    "groups of 1001": "groups.ballots: not between 1 and 1000",
+    "groups with a fraction": "groups.ballots: not a whole number",
+    "groups of true": "groups.ballots: not a whole number",
+    "groups in letters": "groups.ballots: not a whole number",
+    "groups of 0 seconds": "groups.seconds: not between 1 and 60",
+    "groups of 61 seconds": "groups.seconds: not between 1 and 60",
+    "groups of half a second": "groups.seconds: not a whole number",
 }
 """What is said of each."""
 
