@@ -3,15 +3,19 @@
 On the voting device:
 
 - `device` encrypts ballots and keeps their chain; `journal` is what it must never
-  forget, `terminal` sends it to the server;
+  forget, `line` sends it to the server, now or when there is a connection again, and
+  `terminal` is all of it for one voter after the other; `device_standing` reads how far
+  a device is;
 - `receipts` are what voters take home, proofs that the log holds an artifact; `slips`
   prints them, `disputes` proves a broken one, `challenges` holds the nonces with which
   anybody can encrypt a challenged ballot again.
 
 On the server:
 
-- `admission` checks ballots in processes of its own, `board` orders what is accepted
-  in groups (`sequencer`) and publishes it, `store` keeps it on the disk;
+- `admission` has ballots checked in processes of its own (`workers`), in turn for each
+  device (`fair_queue`); `board` orders what is accepted (`arrivals`) in groups
+  (`sequencer`) and publishes it, `store` keeps it on the disk; `uploading` takes a
+  device's backlog in;
 - `issuing` makes receipts, `publishing` and `web` give the record to the world,
   `witnesses` asks for cosignatures, `high_water` keeps the log from forking.
 

@@ -1,159 +1,268 @@
 """Checking the proofs of ballots, in processes of their own.
 
 A ballot costs some tens of milliseconds of arithmetic, and Python does that on one
-processor a process. The workers are spawned, not forked, before any listener begins:
-gRPC does not survive a fork.
+processor a process. The workers start before any listener begins.
+
+A worker that has nothing to do takes at once what waits: one ballot, or several together,
+which cost less than one by one. No device waits behind another's backlog (`fair_queue`),
+and what nobody waits for any more is dropped before it costs anything.
 """
 
 from __future__ import annotations
 
-import multiprocessing
-import os
-import signal
 import threading
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from functools import lru_cache
-from multiprocessing.connection import wait
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, InvalidStateError
+from concurrent.futures import wait as wait_for
+from contextlib import suppress
 
-from ballotbox.errors import AdmissionBusy, AdmissionFailed
-from crypto.errors import Malformed
-from record.artifacts import Artifact, Ballot, parse_artifact
-from record.election import ElectionContext, ElectionKeys, check_election
-from record.proofs import verify_ballot
+from ballotbox.errors import AdmissionAbandoned, AdmissionBusy, AdmissionFailed
+from ballotbox.fair_queue import FairQueue, Full
+from ballotbox.workers import Verdict, Worker, WorkerDied, check_batch
+from record.artifacts import Artifact
+from record.election import ElectionKeys, check_election
 
-QUEUE_PER_WORKER = 8
+QUEUE_PER_WORKER = 64
+"""Ballots that wait at most, for each worker."""
+SHARE = 32
+"""Ballots of one device that wait at most."""
+BATCH = 16
+"""Ballots that a worker is given at once, at most: the next in line waits for all of them."""
 ATTEMPTS = 3
+_FIRST_GUESS = 0.1
+"""Seconds that a ballot takes, before the first has been measured."""
+_LEAST_PAUSE, _LONGEST_PAUSE = 0.1, 10.0
+
+
+def _always() -> bool:
+    return True
+
+
+class Ticket:
+    """A ballot under way; `result` waits for it."""
+
+    def __init__(
+        self, keys: ElectionKeys, artifact: Artifact, hints: bytes, wanted: Callable[[], bool]
+    ) -> None:
+        """For `Admission.submit` alone."""
+        self.keys = keys
+        self.artifact = artifact
+        self.hints = hints
+        self._wanted = wanted
+        self._future: Future[bool] = Future()
+
+    def result(self) -> bool:
+        """Whether its hints hold, once the ballot does; raises as `Admission.verify`."""
+        return self._future.result()
+
+    def wait(self) -> None:
+        """Until it is done."""
+        wait_for((self._future,))
+
+    @property
+    def done(self) -> bool:
+        """Whether `result` returns at once."""
+        return self._future.done()
+
+    def drop(self) -> None:
+        """Nobody waits for it any more."""
+        self._wanted = lambda: False
+
+    @property
+    def wanted(self) -> bool:
+        """Whether anybody waits for it."""
+        return self._wanted()
+
+    def settle(self, verdict: Verdict | Exception) -> None:
+        """For `Admission` alone; the first verdict stays."""
+        with suppress(InvalidStateError):
+            if isinstance(verdict, Exception):
+                self._future.set_exception(verdict)
+            else:
+                self._future.set_result(verdict)
 
 
 class Admission:
-    """Runs `record.proofs.verify_ballot` for an election.
+    """Runs `record.proofs` for the ballots of an election. Safe to use from several threads.
 
-    With `workers` = 0 it runs where it is called. `queue` ballots may be under way at
-    once, waiting ones included. Safe to use from several threads.
+    With `workers` = 0 it runs where it is called. At most `queue` ballots wait, and at most
+    `share` of one sender; one that comes to a full queue displaces the newest of whoever has
+    the most there, unless that is the sender itself.
     """
 
-    def __init__(self, election: Artifact, *, workers: int, queue: int | None = None) -> None:
+    def __init__(
+        self,
+        election: Artifact,
+        *,
+        workers: int,
+        queue: int | None = None,
+        share: int = SHARE,
+        batch: int = BATCH,
+    ) -> None:
         """Start the workers and wait for none of them."""
-        self._election = election
         self._context = check_election(election)
-        self._workers = workers
-        self._slots = threading.BoundedSemaphore(queue or QUEUE_PER_WORKER * max(workers, 1))
-        self._guard = threading.Lock()
+        self._limit = queue or QUEUE_PER_WORKER * max(workers, 1)
+        self._batch = batch
+        self._queue: FairQueue[Ticket] = FairQueue(self._limit, min(share, self._limit))
+        self._changed = threading.Condition()
         self._closed = False
-        self._pool = self._start() if workers else None
+        self._inside = 0
+        self._idle = 0
+        self._pace = _FIRST_GUESS / max(workers, 1)
+        self._keys: ElectionKeys | None = None
+        self._threads: list[threading.Thread] = []
+        for worker in [Worker(election.data) for _ in range(workers)]:
+            name = f"admission-{len(self._threads) + 1}"
+            thread = threading.Thread(target=self._run, args=(worker,), name=name, daemon=True)
+            self._threads.append(thread)
+            thread.start()
 
-    def verify(self, keys: ElectionKeys, artifact: Artifact) -> None:
-        """Check the proofs of a ballot artifact.
+    def verify(
+        self,
+        keys: ElectionKeys,
+        artifact: Artifact,
+        *,
+        hints: bytes = b"",
+        sender: str = "",
+        wanted: Callable[[], bool] = _always,
+    ) -> bool:
+        """Check the proofs of a ballot artifact; returns whether the hints hold, too.
 
-        Raises Rejected as `verify_ballot` does, AdmissionBusy at once if the queue is
-        full, AdmissionFailed if the workers died over it.
+        Wrong hints refuse nothing. Raises Rejected as `verify_ballot` does, AdmissionBusy if
+        there is no room, AdmissionFailed if the workers died over it, AdmissionAbandoned if
+        `wanted` said no before its turn came.
         """
-        if not self._slots.acquire(blocking=False):
-            raise AdmissionBusy("the server has as many ballots to check as it takes on")
-        try:
-            if self._workers:
-                self._verify_elsewhere(keys, artifact.data)
-            else:
-                verify_ballot(self._context, keys, _ballot(artifact))
-        finally:
-            self._slots.release()
+        return self.submit(keys, artifact, hints=hints, sender=sender, wanted=wanted).result()
+
+    def submit(
+        self,
+        keys: ElectionKeys,
+        artifact: Artifact,
+        *,
+        hints: bytes = b"",
+        sender: str = "",
+        wanted: Callable[[], bool] = _always,
+    ) -> Ticket:
+        """`verify`, without waiting. Raises AdmissionBusy, or AdmissionFailed when closed.
+
+        `wanted` is asked from another thread, when the ballot's turn comes.
+        """
+        ticket = Ticket(keys, artifact, hints, wanted)
+        if not self._threads:
+            self._check_here(ticket)
+            return ticket
+        with self._changed:
+            if self._closed:
+                raise _stopping()
+            try:
+                gave_way = self._queue.put(sender, ticket)
+            except Full:
+                raise self._busy() from None
+            self._changed.notify()
+        if gave_way is not None:
+            gave_way.settle(self._busy())
+        return ticket
 
     def warm(self, keys: ElectionKeys) -> None:
         """Let the workers build their tables before the first ballot comes. Does not wait."""
-        pool = self._pool
-        if pool is not None:
-            for _ in range(self._workers):
-                try:
-                    pool.submit(_warm, keys)
-                except (BrokenProcessPool, RuntimeError):
-                    return  # the first ballot will find out and start others
+        with self._changed:
+            self._keys = keys
+            self._changed.notify_all()
 
     def close(self) -> None:
-        """Stop the workers. Twice does nothing."""
-        with self._guard:
+        """Stop the workers, after what they have begun. Twice does nothing."""
+        with self._changed:
             self._closed = True
-            pool, self._pool = self._pool, None
-        if pool is not None:
-            pool.shutdown(wait=True, cancel_futures=True)
+            left = self._queue.take(self._limit)
+            self._changed.notify_all()
+        for ticket in left:
+            ticket.settle(_stopping())
+        for thread in self._threads:
+            thread.join()
 
-    def _verify_elsewhere(self, keys: ElectionKeys, data: bytes) -> None:
-        # A worker that dies takes the whole pool with it, other ballots included.
-        for _ in range(ATTEMPTS):
-            pool = self._current()
-            try:
-                future: Future[None] = pool.submit(_verify, keys, data)
-                future.result()
-            except BrokenProcessPool:
-                self._replace(pool)
-            else:
-                return
-        raise AdmissionFailed("the processes that check ballots died over this one, three times")
+    # --- inside
 
-    def _current(self) -> ProcessPoolExecutor:
-        with self._guard:
+    def _busy(self) -> AdmissionBusy:
+        pause = min(max(len(self._queue) * self._pace, _LEAST_PAUSE), _LONGEST_PAUSE)
+        return AdmissionBusy("the server has as many ballots to check as it takes on", pause)
+
+    def _check_here(self, ticket: Ticket) -> None:
+        with self._changed:
             if self._closed:
-                raise AdmissionFailed("the server is stopping")
-            if self._pool is None:
-                self._pool = self._start()
-            return self._pool
+                raise _stopping()
+            if self._inside >= self._limit:
+                raise self._busy()
+            self._inside += 1
+        try:
+            batch = [(ticket.artifact.data, ticket.hints)]
+            (verdict,) = check_batch(self._context, ticket.keys, batch)
+            ticket.settle(verdict)
+        finally:
+            with self._changed:
+                self._inside -= 1
 
-    def _replace(self, broken: ProcessPoolExecutor) -> None:
-        with self._guard:
-            if self._pool is broken:
-                self._pool = None
-        broken.shutdown(wait=False)
+    def _run(self, worker: Worker) -> None:
+        """The life of a worker's thread."""
+        try:
+            while (batch := self._next_batch(worker)) is not None:
+                if batch:
+                    self._check(worker, batch)
+                elif self._keys is not None:
+                    with suppress(OSError):  # the next ballot will find out
+                        worker.use(self._keys)
+        finally:
+            worker.close()
 
-    def _start(self) -> ProcessPoolExecutor:
-        pool = ProcessPoolExecutor(
-            self._workers,
-            mp_context=multiprocessing.get_context("spawn"),
-            initializer=_begin,
-            initargs=(self._election.data,),
-        )
-        # Processes are started by tasks; so that they are there, give them some.
-        for _ in range(self._workers):
-            pool.submit(os.getpid)
-        return pool
+    def _next_batch(self, worker: Worker) -> list[Ticket] | None:
+        """What waits, as much of it as is this worker's part; None at the end."""
+
+        def due() -> bool:
+            return self._closed or bool(len(self._queue)) or self._cold(worker)
+
+        with self._changed:
+            self._idle += 1
+            self._changed.wait_for(due)
+            idle, self._idle = self._idle, self._idle - 1
+            if self._closed:
+                return None
+            part = -(-len(self._queue) // idle)
+            taken = self._queue.take(min(part, self._batch))
+        for ticket in taken:
+            if not ticket.wanted:
+                ticket.settle(AdmissionAbandoned("nobody waits for this ballot any more"))
+        return [ticket for ticket in taken if not ticket.done]
+
+    def _cold(self, worker: Worker) -> bool:
+        return self._keys is not None and worker.keys is None
+
+    def _check(self, worker: Worker, batch: Sequence[Ticket], died: int = 0) -> None:
+        """Settle every ticket. Whoever was there when a worker died is tried again alone."""
+        begin = time.monotonic()
+        keys = batch[0].keys
+        self._keys = self._keys or keys
+        try:
+            verdicts = worker.check(keys, [(t.artifact.data, t.hints) for t in batch])
+        except WorkerDied:
+            for ticket in batch:
+                if died + 1 < ATTEMPTS:
+                    self._check(worker, [ticket], died + 1)
+                else:
+                    ticket.settle(
+                        AdmissionFailed(
+                            "the processes that check ballots died over this one, three times"
+                        )
+                    )
+            return
+        except Exception as error:
+            for ticket in batch:
+                ticket.settle(AdmissionFailed(str(error)))
+            return
+        for ticket, verdict in zip(batch, verdicts, strict=True):
+            ticket.settle(verdict)
+        each = (time.monotonic() - begin) / len(batch) / len(self._threads)
+        self._pace += (each - self._pace) / 8
 
 
-# --- in a worker
-
-_here: list[ElectionContext] = []
-
-
-def _begin(election: bytes) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the server's to handle
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-    _here[:] = [check_election(parse_artifact(election, None))]
-
-
-def _end_with_parent() -> None:
-    """A server that is killed cannot tell its workers, and they would wait for ever."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        wait([parent.sentinel])
-        os._exit(1)
-
-
-def _verify(keys: ElectionKeys, data: bytes) -> None:
-    (context,) = _here
-    verify_ballot(context, _same(keys), _ballot(parse_artifact(data, context.group)))
-
-
-def _warm(keys: ElectionKeys) -> None:
-    (context,) = _here
-    context.group.g_power(1)
-    _same(keys).vote_key.power(1)
-
-
-@lru_cache(maxsize=2)
-def _same(keys: ElectionKeys) -> ElectionKeys:
-    """The object that came first among equal ones: it has the tables."""
-    return keys
-
-
-def _ballot(artifact: Artifact) -> Ballot:
-    if not isinstance(artifact.statement, Ballot):
-        raise Malformed("artifact", f"is a {artifact.name}, not a ballot")
-    return artifact.statement
+def _stopping() -> AdmissionFailed:
+    return AdmissionFailed("the server is stopping")

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,16 +21,19 @@ from typing import Self
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from ballotbox.admission import Admission
+from ballotbox.arrivals import Accepted, Arrival, manner_of
 from ballotbox.errors import (
+    StoreConflict,
     StoreDamaged,
     StoreError,
     StoreForeign,
     StoreNotLeading,
     StoreOutcomeUnknown,
 )
-from ballotbox.high_water import Head, HighWater, behind, forked
+from ballotbox.high_water import HighWater, behind
 from ballotbox.leaves import Leaves
-from ballotbox.sequencer import Member, Sequencer, Timing
+from ballotbox.sequencer import Manner, Member, Sequencer, Timing
+from ballotbox.signed_heads import SignedHeads
 from ballotbox.store import Store, StoredCheckpoint, read_all
 from crypto.errors import Malformed, Rejected
 from record import checkpoint as notes
@@ -38,8 +41,6 @@ from record.archive import ArchiveWriter
 from record.artifacts import (
     Artifact,
     Ballot,
-    Cast,
-    Challenge,
     Opening,
     Role,
     Statement,
@@ -51,18 +52,6 @@ from record.merkle import EMPTY_ROOT, MerkleTree
 from record.note import parse_signatures, with_signatures
 from record.state import BallotEntry, Phase, State
 from record.transcript import Transcript
-
-_CHECKPOINTS_AT_ONCE = 4096
-_OF_VOTERS = (Ballot, Cast, Challenge)
-"""Statements whose moment says something about a voter: they wait for a whole group."""
-
-
-@dataclass(frozen=True, slots=True)
-class Accepted:
-    """Where an artifact stands, and whether it was this call that put it there."""
-
-    index: int
-    new: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +80,8 @@ class Board:
         self._store = store
         self._election = election.data
         self._transcript = Transcript(election)
-        self._sequencer: Sequencer[Artifact, Accepted] = Sequencer(self._settle, timing)
+        self._sequencer: Sequencer[Arrival, Accepted] = Sequencer(self._settle, timing)
+        self._timing = timing
         self._server_key = server_key
         self._log_key = log_key
         self._admission = admission
@@ -172,6 +162,10 @@ class Board:
         """Up to `limit` artifacts from `first` on, as stored."""
         return self._store.read(first, min(limit, max(self.size() - first, 0)))
 
+    def read_hints(self, first: int, limit: int) -> Mapping[int, bytes]:
+        """What hints there are for up to `limit` artifacts from `first` on, by index."""
+        return self._store.hints(first, limit)
+
     def size(self) -> int:
         """How many artifacts are stored."""
         with self._state:
@@ -186,28 +180,81 @@ class Board:
 
     # --- what the services of this room need besides
 
-    def accept(self, artifact: Artifact) -> Accepted:
+    def accept(
+        self, artifact: Artifact, hints: bytes = b"", wanted: Callable[[], bool] = lambda: True
+    ) -> Accepted:
         """`append` for what is parsed already; says whether it was new.
 
-        Raises Rejected, AdmissionBusy, AdmissionFailed or a StoreError, and then
-        nothing has changed.
+        `hints` are kept if they are right. `wanted` says, while a ballot waits to be proved,
+        whether anybody waits for the answer. Raises Rejected, what `Admission.verify` does,
+        or a StoreError, and then nothing has changed.
+        """
+        arrival = self.begin(artifact, hints, wanted).checked()
+        if arrival.known is not None:
+            return arrival.known
+        return self._sequencer.submit(arrival, self._sender(artifact), _manner(artifact))
+
+    def begin(
+        self,
+        artifact: Artifact,
+        hints: bytes = b"",
+        wanted: Callable[[], bool] = lambda: True,
+        *,
+        alone: bool = True,
+    ) -> Arrival:
+        """Check all that is cheap, and have the rest of a ballot checked meanwhile.
+
+        One that is not `alone` may stand after others that are under way, too; so only
+        its signature is checked yet. Raises as `accept` does.
         """
         known = self._known(artifact)
         if known is not None:
-            return known
+            return Arrival(artifact, known=known)
         try:
-            self._transcript.check(artifact)
+            if alone or self._transcript.phase is not Phase.OPEN:
+                self._transcript.check(artifact)
+            else:
+                self._transcript.check_signature(artifact)
         except Rejected:
             known = self._known(artifact)  # by another call, meanwhile
             if known is not None:
-                return known
+                return Arrival(artifact, known=known)
             raise
-        if isinstance(artifact.statement, Ballot):
-            # Proofs of ballots need no history, and are checked by several processes.
-            self._admission.verify(self._transcript.state.need_keys(), artifact)
-        sender = str(self._transcript.signer(artifact.statement))
-        patient = isinstance(artifact.statement, _OF_VOTERS)
-        return self._sequencer.submit(artifact, sender, patient=patient)
+        if not isinstance(artifact.statement, Ballot):
+            return Arrival(artifact)
+        # Proofs of ballots need no history, and are checked by several processes.
+        keys, sender = self._transcript.state.need_keys(), self._sender(artifact)
+        ticket = self._admission.submit(keys, artifact, hints=hints, sender=sender, wanted=wanted)
+        return Arrival(artifact, hints, ticket)
+
+    def settle(self, arrivals: Sequence[Arrival]) -> Iterator[Accepted]:
+        """Take in, in this order, what one sender began; each is given once it is stored.
+
+        Raises at the first that is refused, and then nothing after it has been stored.
+        """
+        checked: list[Arrival] = []
+        refusal: Exception | None = None
+        for arrival in arrivals:
+            try:
+                checked.append(arrival.checked())
+            except Exception as error:
+                refusal = error
+                break
+        chain = [(a, _manner(a.artifact)) for a in checked if a.known is None]
+        sender = self._sender(checked[0].artifact) if checked else ""
+        members = iter(self._sequencer.submit_chain(chain, sender))
+        for arrival in checked:
+            yield arrival.known or next(members).result()
+        if refusal is not None:
+            raise refusal
+
+    @property
+    def enough(self) -> int:
+        """Of so many statements of voters none waits for more; 1 if time alone decides."""
+        return self._timing.minimum or 1
+
+    def _sender(self, artifact: Artifact) -> str:
+        return str(self._transcript.signer(artifact.statement))
 
     def _known(self, artifact: Artifact) -> Accepted | None:
         """Where it stands, if it does: then its checkpoint is released, too."""
@@ -311,14 +358,21 @@ class Board:
         note = self.sign_checkpoint()
         size = notes.verify_checkpoint(note, self._key).size
         return ArchiveWriter(directory, self._key).write(
-            read_all(self._store, size), lambda _: note
+            read_all(self._store, size),
+            lambda _: note,
+            lambda index: self.read_hints(index, 1).get(index, b""),
         )
 
     def close(self) -> None:
-        """Wake everybody who waits. The store and the admission are their owner's to close."""
+        """Wake everybody who waits. The store and the admission are their owner's to close.
+
+        Who waits for a group of the manifest's size is turned away, and may come again.
+        """
         with self._state:
             self._closed = True
             self._state.notify_all()
+        if self._timing.minimum is not None:
+            self._sequencer.turn_away(StoreNotLeading("the server is stopping"))
 
     @property
     def closed(self) -> bool:
@@ -380,19 +434,19 @@ class Board:
     def _key(self) -> VerifierKey:
         return parse_verifier_key(self._transcript.context.election.log_key)
 
-    def _settle(self, group: Sequence[Member[Artifact, Accepted]]) -> None:
+    def _settle(self, group: Sequence[Member[Arrival, Accepted]]) -> None:
         """Take a group in; the same bytes twice are one artifact with two answers."""
         self._check_leading()
         with self._state:
             if self._stale:
                 self._begin_again()
             self._release()
-        firsts: dict[bytes, Member[Artifact, Accepted]] = {}
+        firsts: dict[bytes, Member[Arrival, Accepted]] = {}
         for member in group:
-            firsts.setdefault(member.item.data, member)
+            firsts.setdefault(member.item.artifact.data, member)
         self._settle_different(list(firsts.values()))
         for member in group:
-            first = firsts[member.item.data]
+            first = firsts[member.item.artifact.data]
             if member is first:
                 continue
             try:
@@ -400,15 +454,15 @@ class Board:
             except Exception as error:
                 member.fail(error)
 
-    def _settle_different(self, group: Sequence[Member[Artifact, Accepted]]) -> None:
+    def _settle_different(self, group: Sequence[Member[Arrival, Accepted]]) -> None:
         """Take a group in. Only one group is settled at a time, so nobody else changes the state.
 
         What has to be proved here is proved before the state is locked: a trustee's part
         takes seconds, and readers do not wait for it.
         """
-        batch: list[Member[Artifact, Accepted]] = []
+        batch: list[Member[Arrival, Accepted]] = []
         for member in group:
-            statement = member.item.statement
+            statement = member.item.artifact.statement
             if isinstance(statement, Ballot) or not Transcript.has_proofs(statement):
                 batch.append(member)
                 continue
@@ -418,27 +472,27 @@ class Board:
                 self._store_batch([member])
         self._store_batch(batch)
 
-    def _proved(self, member: Member[Artifact, Accepted]) -> bool:
+    def _proved(self, member: Member[Arrival, Accepted]) -> bool:
         try:
-            self._transcript.check(member.item)
-            self._transcript.prove(member.item, self.read)
+            self._transcript.check(member.item.artifact)
+            self._transcript.prove(member.item.artifact, self.read)
         except Rejected as error:
             if not self._is_known(member):
                 member.fail(error)
             return False
         return True
 
-    def _store_batch(self, batch: Sequence[Member[Artifact, Accepted]]) -> None:
+    def _store_batch(self, batch: Sequence[Member[Arrival, Accepted]]) -> None:
         """One transaction: all that may stand here, and the checkpoint that covers it."""
         if not batch:
             return
         with self._state:
-            first, taken = self._size, list[Member[Artifact, Accepted]]()
+            first, taken = self._size, list[Member[Arrival, Accepted]]()
             try:
                 for member in batch:
                     self._take(member, taken)
                 if taken:
-                    self._store_group(first, [member.item.data for member in taken])
+                    self._store_group(first, [member.item for member in taken])
             except BaseException as error:
                 self._recover(error)
                 raise
@@ -448,15 +502,17 @@ class Board:
             self._state.notify_all()
         for listener in self._listeners:
             listener()
-        if any(isinstance(member.item.statement, Opening) for member in taken):
+        if any(isinstance(member.item.artifact.statement, Opening) for member in taken):
             self._admission.warm(self._transcript.state.need_keys())
 
-    def _store_group(self, first: int, artifacts: Sequence[bytes]) -> None:
+    def _store_group(self, first: int, group: Sequence[Arrival]) -> None:
         if self._newest is not None:
             # Not one byte is signed in a log that others know to be further.
             self._high_water.check(self._newest.size, self._newest.root)
         head = self._signed_head()
-        self._store.append(first, artifacts, head)
+        artifacts = [arrival.artifact.data for arrival in group]
+        hints = {n: arrival.hints for n, arrival in enumerate(group, first) if arrival.hints}
+        self._store.append(first, artifacts, head, hints)
         self._newest = head
         for data in artifacts:
             self._leaves.append(data)
@@ -471,21 +527,24 @@ class Board:
             self._begin_again()
 
     def _take(
-        self, member: Member[Artifact, Accepted], taken: list[Member[Artifact, Accepted]]
+        self, member: Member[Arrival, Accepted], taken: list[Member[Arrival, Accepted]]
     ) -> None:
         """Take one member into the state, or let it fail."""
+        if member.after is not None and member.after.failed:
+            member.fail(StoreConflict("what this device sent before it was refused"))
+            return
         try:
-            self._transcript.check(member.item)
+            self._transcript.check(member.item.artifact)
         except Rejected as error:
             if not self._is_known(member):
                 member.fail(error)
             return
-        self._transcript.take(member.item)
+        self._transcript.take(member.item.artifact)
         taken.append(member)
 
-    def _is_known(self, member: Member[Artifact, Accepted]) -> bool:
+    def _is_known(self, member: Member[Arrival, Accepted]) -> bool:
         """Whether it got in by another call: then that is the answer to this one."""
-        known = self._store.find(hashlib.sha256(member.item.data).digest())
+        known = self._store.find(hashlib.sha256(member.item.artifact.data).digest())
         if known is not None:
             member.succeed(Accepted(known, new=False))
         return known is not None
@@ -529,7 +588,7 @@ class Board:
     def _fold(self, size: int, election: Artifact) -> None:
         """Fold what is stored, and compare it with every checkpoint that was signed."""
         self._transcript, self._leaves = Transcript(election), Leaves()
-        signed = _Checkpoints(self._store, self._high_water.heads())
+        signed = SignedHeads(self._store, self._high_water.heads())
         signed.check(0, lambda: EMPTY_ROOT)
         for index, data in enumerate(read_all(self._store, size)):
             self._replay_one(index, data, election)
@@ -550,52 +609,8 @@ class Board:
                 ) from error
 
 
-class _Checkpoints:
-    """Every checkpoint that was ever signed, a few at a time, in the order of their sizes.
-
-    `heads` are those that others know, or the high-water mark.
-    """
-
-    def __init__(self, store: Store, heads: Sequence[Head]) -> None:
-        self._store = store
-        self._heads = heads
-        self._waiting: list[StoredCheckpoint] = []
-        self._next = 0
-        self._load()
-
-    def check(self, size: int, root: Callable[[], bytes]) -> None:
-        """The tree of this size has this root: raises StoreDamaged if another was signed."""
-        for head in self._heads:
-            if head.size == size and head.root not in (b"", root()):
-                raise forked(size, head)
-        if not self._waiting or self._waiting[0].size != size:
-            return
-        known = self._waiting.pop(0)
-        if known.root != root():
-            raise _forked(f"the first {size} artifacts are not those that were signed")
-        if not self._waiting:
-            self._load()
-
-    def end(self, size: int) -> None:
-        """Nothing of a larger tree was signed."""
-        for head in self._heads:
-            if head.size > size:
-                raise behind(size, head)
-        if self._waiting:
-            newest = self._store.newest_checkpoint() or self._waiting[-1]
-            raise _forked(f"{size} artifacts are left of {newest.size} that a checkpoint covers")
-
-    def _load(self) -> None:
-        found = self._store.checkpoints(self._next, _CHECKPOINTS_AT_ONCE)
-        self._waiting = list(found)
-        if found:
-            self._next = found[-1].size + 1
-
-
-def _forked(problem: str) -> StoreDamaged:
-    return StoreDamaged(
-        f"{problem}. A log must not fork: restore the database that signed the checkpoint"
-    )
+def _manner(artifact: Artifact) -> Manner:
+    return manner_of(artifact.statement)
 
 
 def _check_first(data: bytes, election: Artifact) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
@@ -26,7 +26,7 @@ from ballotbox.receipts import (
     verify_receipt,
 )
 from ballotbox.standing import phase_of
-from crypto.errors import Malformed, Rejected
+from crypto.errors import Malformed, NotNow, Rejected, SailauError
 from record.archive import ArchiveWriter
 from record.artifacts import Artifact, Ballot, Purpose, parse_artifact
 from record.checkpoint import Checkpoint, VerifierKey, parse_verifier_key, verify_checkpoint
@@ -34,7 +34,16 @@ from record.election import ElectionContext
 from record.policy import log_alone
 from record.state import Phase
 from record.transcript import Transcript
-from rpc.errors import AlreadyDone, Busy, Unavailable, attachment, explain, explained
+from rpc.errors import (
+    AlreadyDone,
+    Busy,
+    CallFailed,
+    ServerFailed,
+    Unavailable,
+    attachment,
+    explain,
+    explained,
+)
 from rpc.retry import retrying
 from sailau.v1 import (
     administration_pb2,
@@ -46,6 +55,7 @@ from sailau.v1 import (
 )
 
 DEADLINE = 60.0
+STALL = 90.0
 FIRST_PAUSE = 0.2
 LAST_PAUSE = 5.0
 ANSWER = "R.answer"
@@ -347,25 +357,43 @@ class DeviceClient:
     """Sends a device's artifacts. Each call may be made again with the same bytes."""
 
     def __init__(
-        self, channel: grpc.Channel, context: ElectionContext, *, deadline: float = DEADLINE
+        self,
+        channel: grpc.Channel,
+        context: ElectionContext,
+        *,
+        deadline: float = DEADLINE,
+        answer: float | None = None,
+        stall: float = STALL,
     ) -> None:
-        """`channel` is one to the roles' listener, with the device's certificate."""
+        """`channel` is one to the roles' listener, with the device's certificate.
+
+        For `deadline` seconds a call is made again while the server cannot be reached. It
+        has `answer` seconds to answer, or else what is left of `deadline`; in an upload
+        `stall` for the next answer.
+        """
         self._stub = ballot_box_pb2_grpc.BallotBoxServiceStub(channel)
+        self._stall = stall
+        self._uploading: Uploading | None = None
         self._board = BoardClient(channel, deadline=deadline)
         self._context = context
-        self._deadline = deadline
+        groups = context.manifest.groups
+        # An answer comes when the group is on the record.
+        group = groups.seconds if groups else 0
+        self._deadline = deadline if answer is not None else deadline + group
+        self._answer = None if answer is None else answer + group
 
     def register(self, artifact: bytes) -> int:
         """Begin the chain; returns the index in the record."""
         request = ballot_box_pb2.RegisterDeviceRequest(artifact=artifact)
         return int(self._call(self._stub.RegisterDevice, request).index)
 
-    def submit(self, artifact: bytes) -> Receipt:
+    def submit(self, artifact: bytes, hints: bytes = b"") -> Receipt:
         """Submit a ballot; returns the voter's first receipt, checked."""
         ballot = parse_artifact(artifact, self._context.group).statement
         if not isinstance(ballot, Ballot):
             raise Malformed("artifact", "is not a ballot")
-        response = self._call(self._stub.Submit, ballot_box_pb2.SubmitRequest(artifact=artifact))
+        request = ballot_box_pb2.SubmitRequest(artifact=artifact, hints=hints)
+        response = self._call(self._stub.Submit, request)
         code = ballot.confirmation_code
         return self._receipt(response.receipt, ReceiptKind.SUBMITTED, code, artifact)
 
@@ -398,6 +426,31 @@ class DeviceClient:
         """End the chain; returns the index in the record."""
         request = ballot_box_pb2.CloseDeviceRequest(artifact=artifact)
         return int(self._call(self._stub.CloseDevice, request).index)
+
+    def upload(self, messages: Iterable[tuple[bytes, bytes]]) -> Iterator[int]:
+        """Send artifacts in their order, each with its hints; their indices, as they come.
+
+        `messages` is read in a thread of gRPC's, no faster than the server takes them in.
+        An error is about the first that has no index; Unavailable also if `stall` seconds
+        bring no answer.
+        """
+        self._uploading = Uploading(self._stub, messages, self._stall)
+        yield from self._uploading
+
+    def stop(self) -> None:
+        """End an upload that runs in another thread: there it raises Unavailable."""
+        if self._uploading is not None:
+            self._uploading.stop()
+
+    def again(self, error: SailauError) -> float | None:
+        """After how many seconds to try again after this error; None if that is no use.
+
+        The server may have said it. A failure of its own passes, too, and so does a full
+        disk here; what it refuses it will always refuse.
+        """
+        if not isinstance(error, (Unavailable, Busy, ServerFailed, CallFailed, NotNow)):
+            return None
+        return error.retry_after if isinstance(error, Busy) else 0.0
 
     def _decide(
         self,
@@ -445,10 +498,80 @@ class DeviceClient:
     def _call(self, method: Callable[..., T], request: Any) -> T:
         # Many devices come at once: a busy server has stored nothing and is asked again.
         return retrying(
-            lambda left: method(request, timeout=left),
+            lambda left: method(request, timeout=self._answer or left),
             deadline=self._deadline,
             again=(Unavailable, Busy),
         )
+
+
+class Uploading:
+    """One upload; to be iterated once."""
+
+    def __init__(
+        self,
+        stub: ballot_box_pb2_grpc.BallotBoxServiceStub,
+        messages: Iterable[tuple[bytes, bytes]],
+        stall: float,
+    ) -> None:
+        self._stub = stub
+        self._messages = messages
+        self._stall = stall
+        self._sent = self._answered = 0
+        self._all_sent = False
+        self._failed: Exception | None = None
+        self._stopped = ""
+        self._call: grpc.Future[Any] | None = None
+        self._over = threading.Event()
+
+    def __iter__(self) -> Iterator[int]:
+        self._call = call = self._stub.Upload(self._requests())
+        watch = threading.Thread(target=self._watch, args=(call,), daemon=True)
+        watch.start()
+        try:
+            for response in call:
+                if self._answered == self._sent:
+                    problem = "the server answered what was not sent"
+                    raise Rejected(ANSWER, problem, culprit="server")
+                self._answered += 1
+                yield int(response.index)
+        except grpc.RpcError as error:
+            if self._failed is None:
+                raise self._explained(error) from error
+        finally:
+            self._over.set()
+            call.cancel()
+            watch.join()
+        if self._failed is not None:
+            raise self._failed
+        if self._answered < self._sent or not self._all_sent:
+            raise Unavailable("the server ended the upload early")
+
+    def stop(self) -> None:
+        """End it from another thread."""
+        self._stopped = self._stopped or "the upload was stopped"
+        if self._call is not None:
+            self._call.cancel()
+
+    def _requests(self) -> Iterator[ballot_box_pb2.UploadRequest]:
+        try:
+            for artifact, hints in self._messages:
+                self._sent += 1
+                yield ballot_box_pb2.UploadRequest(artifact=artifact, hints=hints)
+            self._all_sent = True
+        except Exception as error:  # gRPC would say no more than that reading failed
+            self._failed = error
+
+    def _watch(self, call: grpc.Future[Any]) -> None:
+        seen = -1
+        while not self._over.wait(self._stall):
+            if seen == self._answered:
+                self._stopped = "the server did not go on with the upload"
+                call.cancel()
+                return
+            seen = self._answered
+
+    def _explained(self, error: grpc.RpcError) -> SailauError:
+        return Unavailable(self._stopped) if self._stopped else explain(error)
 
 
 class AdministrationClient:

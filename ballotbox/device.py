@@ -8,6 +8,7 @@ error, a log or a repr.
 from __future__ import annotations
 
 import threading
+from dataclasses import dataclass
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
@@ -32,13 +33,26 @@ from record.election import ElectionContext, ElectionKeys
 from record.manifest import Chaining
 
 
+@dataclass(frozen=True, slots=True)
+class BallotStanding:
+    """The decision about a ballot, if there is one, and where the record has it.
+
+    `index` is that of the decision, or of the ballot if it is not decided; None as long as
+    the server has not acknowledged it.
+    """
+
+    decision: Kind | None
+    index: int | None
+
+
 class DeviceMachine:
     """A device from `begin` to `close`, on a journal that survives it.
 
     Every method that makes an artifact writes it to the journal before returning it,
     and returns the journal's if it is there already. `outgoing` are those that the
     server has not acknowledged: send them in this order, byte for byte, and
-    `acknowledge` each. Safe to use from several threads.
+    `acknowledge` each. It needs no network for any of this. Safe to use from several
+    threads.
     """
 
     def __init__(
@@ -93,11 +107,11 @@ class DeviceMachine:
             if self.closed:
                 raise Rejected("R.device", "the device has closed its chain", where=self.label)
             field = self._chain.field(self._last())
-            ballot, secrets = encrypt_ballot(
+            made = encrypt_ballot(
                 self.context, self.keys, self.label, unit, style, selections, field
             )
-            artifact = self._sign(ballot)
-            self._journal.add_ballot(ballot.confirmation_code, artifact.data, secrets.to_bytes())
+            artifact, code = self._sign(made.ballot), made.ballot.confirmation_code
+            self._journal.add_ballot(code, artifact.data, made.secrets.to_bytes(), made.hints)
             return artifact
 
     def cast(self, code: bytes) -> Artifact:
@@ -147,18 +161,36 @@ class DeviceMachine:
         """The codes of ballots neither cast nor challenged, oldest first."""
         return self._journal.undecided()
 
-    def outgoing(self) -> tuple[Outgoing, ...]:
-        """What the server has not acknowledged, in the order in which to send it."""
-        return self._journal.outgoing()
+    def outgoing(self, after: int = 0) -> tuple[Outgoing, ...]:
+        """What the server has not acknowledged, in the order in which to send it.
 
-    def acknowledge(self, message: Outgoing, index: int) -> None:
-        """The server has put the message at `index` of the record."""
-        self._journal.acknowledge(message.position, index)
+        The first page of it behind the position `after`.
+        """
+        return self._journal.outgoing(after)
+
+    def waiting(self) -> int:
+        """How many messages the server has not acknowledged."""
+        return self._journal.waiting()
+
+    def acknowledge(self, position: int, index: int) -> None:
+        """The server has put the message at `position` at `index` of the record."""
+        self._journal.acknowledge(position, index)
+
+    def status(self, code: bytes) -> BallotStanding:
+        """What has become of a ballot, as far as the device knows.
+
+        Raises Rejected (R.cast) for an unknown code.
+        """
+        if not self._journal.has_ballot(code):
+            raise _unknown(code)
+        decision = self._journal.decision(code)
+        index = (decision or self._journal.submission(code)).accepted
+        return BallotStanding(None if decision is None else decision.kind, index)
 
     def _decide(self, kind: Kind, code: bytes, statement: Cast | Challenge) -> Artifact:
         with self._guard:
             if not self._journal.has_ballot(code):
-                raise Rejected("R.cast", "no such ballot on this device", where=_where(code))
+                raise _unknown(code)
             before = self._journal.decision(code)
             if before is None:
                 artifact = self._sign(statement)
@@ -199,6 +231,10 @@ class DeviceMachine:
 
     def _parse(self, data: bytes) -> Artifact:
         return parse_artifact(data, self.context.group)
+
+
+def _unknown(code: bytes) -> Rejected:
+    return Rejected("R.cast", "no such ballot on this device", where=_where(code))
 
 
 _PAST = {Kind.CAST: "cast", Kind.CHALLENGE: "challenged"}

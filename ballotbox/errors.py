@@ -57,8 +57,30 @@ class StoreOutcomeUnknown(StoreError, NotNow):
 
 
 class AdmissionBusy(SailauError):
-    """As many ballots are being checked as this server takes on at once."""
+    """As many ballots are being checked as this server takes on at once.
+
+    There may be room again after `retry_after` seconds.
+    """
+
+    def __init__(self, problem: str, retry_after: float = 1.0) -> None:
+        super().__init__(problem, retry_after)
+        self.problem = problem
+        self.retry_after = retry_after
+
+    def __str__(self) -> str:
+        return self.problem
+
+
+class AdmissionAbandoned(SailauError):
+    """Nobody waits for the answer any more, so nothing was checked or stored."""
 
 
 class AdmissionFailed(SailauError):
     """A ballot could not be checked, whatever it is worth: the checking itself failed."""
+
+
+class NotConnected(NotNow):
+    """A device would need the server for this, and it cannot be reached. Nothing is promised."""
+
+    def __init__(self, problem: str, advice: str) -> None:
+        super().__init__(f"{problem}. {advice}")

@@ -7,11 +7,16 @@ key from the device's key store, until the voter casts it.
 
 Erasing overwrites: in the database, and by emptying the write-ahead log. What a disk
 keeps of blocks that were overwritten is out of our hands; that is why it is encrypted.
+
+A device may be without a network for a day, so nothing here grows with the number of
+messages but the file: what waits is read in pages, and found by indices.
 """
 
 from __future__ import annotations
 
 import secrets as randomness
+import time
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
@@ -23,24 +28,33 @@ from sqlalchemy import (
     Column,
     Connection,
     ForeignKey,
+    Index,
     Integer,
     LargeBinary,
     MetaData,
     Row,
+    String,
     Table,
     func,
     insert,
     select,
+    text,
     update,
 )
+from sqlalchemy.dialects import sqlite
 
 from ballotbox.database import Database, Layout, create_database, meta_table, open_database
+from ballotbox.errors import StoreFailed
+from ballotbox.schema import Migration
 from identity.keystore import Keystore
 
 KEY_NAME = "journal"
 KEY_WIDTH = 32
 NONCE_WIDTH = 12
+PAGE = 32
+"""Messages that are in memory at once while what waits is sent; each has at most 1 MiB."""
 
+_CONTACT = "contact"
 _CONTEXT = b"sailau.v1.Journal\x00"
 _METADATA = MetaData()
 _META = meta_table(_METADATA)
@@ -53,7 +67,11 @@ _MESSAGES = Table(
     Column("data", LargeBinary, nullable=False),
     # The index in the record, once the server has told it.
     Column("accepted", Integer),
+    # A ballot's hints, until then.
+    Column("hints", LargeBinary),
 )
+Index("messages_waiting", _MESSAGES.c.position, sqlite_where=_MESSAGES.c.accepted.is_(None))
+Index("messages_of_the_device", _MESSAGES.c.kind, sqlite_where=_MESSAGES.c.code.is_(None))
 _BALLOTS = Table(
     "ballots",
     _METADATA,
@@ -62,11 +80,34 @@ _BALLOTS = Table(
     Column("decision", Integer, ForeignKey("messages.position"), unique=True),
     Column("secrets", LargeBinary),
 )
-_LAYOUT = Layout(
+Index("ballots_undecided", _BALLOTS.c.position, sqlite_where=_BALLOTS.c.decision.is_(None))
+# `contact`: when the server was last heard of, in seconds since 1970.
+_FACTS = Table(
+    "facts",
     _METADATA,
-    b"sailau-journal/1",
+    Column("name", String, primary_key=True),
+    Column("value", Integer, nullable=False),
+)
+
+
+def _hints_indices_and_contact(connection: Connection) -> None:
+    """2: hints wait with their ballots, what waits is found without reading all."""
+    for statement in (
+        "ALTER TABLE messages ADD COLUMN hints BLOB",
+        "CREATE INDEX messages_waiting ON messages (position) WHERE accepted IS NULL",
+        "CREATE INDEX messages_of_the_device ON messages (kind) WHERE code IS NULL",
+        "CREATE INDEX ballots_undecided ON ballots (position) WHERE decision IS NULL",
+        "CREATE TABLE facts (name VARCHAR NOT NULL PRIMARY KEY, value INTEGER NOT NULL)",
+    ):
+        connection.execute(text(statement))
+
+
+LAYOUT = Layout(
+    _METADATA,
+    b"sailau-journal/2",
     "Never go on from an older copy, which would fork the chain: "
     "the administrator declares the device missing",
+    (Migration(b"sailau-journal/1", b"sailau-journal/2", _hints_indices_and_contact),),
 )
 
 
@@ -82,12 +123,17 @@ class Kind(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
-    """A message, its place in the order of sending, and its ballot's code if it has one."""
+    """A message, its place in the order of sending, and its ballot's code if it has one.
+
+    `hints` are a ballot's, empty if there are none; `accepted` is the index in the record.
+    """
 
     position: int
     kind: Kind
     code: bytes | None
     data: bytes
+    hints: bytes = b""
+    accepted: int | None = None
 
 
 class Journal:
@@ -109,7 +155,7 @@ class Journal:
         Raises StoreExists, StoreInUse, StoreFailed.
         """
         meta = _meta(base_hash, device)
-        return cls(create_database(path, _LAYOUT, meta), base_hash, key)
+        return cls(create_database(path, LAYOUT, meta), base_hash, key)
 
     @classmethod
     def open(cls, path: Path | str, base_hash: bytes, device: str, key: bytes) -> Self:
@@ -118,7 +164,7 @@ class Journal:
         Raises StoreMissing, StoreInUse, StoreForeign (another election or device),
         StoreUnsupported, StoreDamaged.
         """
-        return cls(open_database(path, _LAYOUT, _meta(base_hash, device)), base_hash, key)
+        return cls(open_database(path, LAYOUT, _meta(base_hash, device)), base_hash, key)
 
     # --- writing
 
@@ -127,11 +173,11 @@ class Journal:
         with self._database.write() as connection:
             connection.execute(insert(_MESSAGES), {"kind": kind, "data": data})
 
-    def add_ballot(self, code: bytes, data: bytes, secrets: bytes) -> None:
-        """Keep a ballot as it will be submitted, and its secrets, encrypted."""
+    def add_ballot(self, code: bytes, data: bytes, secrets: bytes, hints: bytes = b"") -> None:
+        """Keep a ballot as it will be submitted, its hints, and its secrets, encrypted."""
         sealed = self._seal(code, secrets)
         with self._database.write() as connection:
-            row = {"kind": Kind.BALLOT, "code": code, "data": data}
+            row = {"kind": Kind.BALLOT, "code": code, "data": data, "hints": hints or None}
             position = _inserted(connection, row)
             row = {"code": code, "position": position, "secrets": sealed}
             connection.execute(insert(_BALLOTS), row)
@@ -146,7 +192,10 @@ class Journal:
                 changes["secrets"] = None
             connection.execute(update(_BALLOTS).where(_BALLOTS.c.code == code).values(**changes))
         if kind is Kind.CAST:
-            self._database.forget()
+            # The decision stands by now. If the disk is full the next cast empties the log,
+            # or the end of the program.
+            with suppress(StoreFailed):
+                self._database.forget()
 
     def erase_undecided(self) -> None:
         """Erase the secrets of ballots that are neither cast nor challenged."""
@@ -157,28 +206,48 @@ class Journal:
         self._database.forget()
 
     def acknowledge(self, position: int, index: int) -> None:
-        """The message is in the record, at `index`."""
+        """The message is in the record, at `index`; its hints have done their work."""
         with self._database.write() as connection:
             connection.execute(
-                update(_MESSAGES).where(_MESSAGES.c.position == position).values(accepted=index)
+                update(_MESSAGES)
+                .where(_MESSAGES.c.position == position)
+                .values(accepted=index, hints=None)
             )
+            _heard(connection)
+
+    def contacted(self) -> None:
+        """The server has been heard of, just now."""
+        with self._database.write() as connection:
+            _heard(connection)
 
     # --- reading
 
     def find(self, kind: Kind) -> Outgoing | None:
-        """The first message of a kind."""
-        query = select(_MESSAGES).where(_MESSAGES.c.kind == kind).order_by(_MESSAGES.c.position)
+        """The message about the device itself of this kind: BEGIN or CLOSE."""
+        query = (
+            select(_MESSAGES)
+            .where(_MESSAGES.c.kind == kind, _MESSAGES.c.code.is_(None))
+            .order_by(_MESSAGES.c.position)
+        )
         with self._database.read() as connection:
             row = connection.execute(query.limit(1)).one_or_none()
         return None if row is None else _outgoing(row)
 
-    def outgoing(self) -> tuple[Outgoing, ...]:
-        """What is not acknowledged, in order."""
+    def outgoing(self, after: int = 0, limit: int = PAGE) -> tuple[Outgoing, ...]:
+        """What is not acknowledged, in order: the first `limit` behind a position."""
         query = (
-            select(_MESSAGES).where(_MESSAGES.c.accepted.is_(None)).order_by(_MESSAGES.c.position)
+            select(_MESSAGES)
+            .where(_MESSAGES.c.accepted.is_(None), _MESSAGES.c.position > after)
+            .order_by(_MESSAGES.c.position)
+            .limit(limit)
         )
         with self._database.read() as connection:
             return tuple(_outgoing(row) for row in connection.execute(query))
+
+    def waiting(self) -> int:
+        """How many messages are not acknowledged."""
+        with self._database.read() as connection:
+            return _waiting(connection)
 
     def ballots(self) -> int:
         """How many ballots the device has made."""
@@ -197,11 +266,13 @@ class Journal:
 
     def ballot(self, code: bytes) -> bytes:
         """The ballot artifact with this code, which there is."""
-        query = select(_MESSAGES.c.data).where(
-            _MESSAGES.c.kind == Kind.BALLOT, _MESSAGES.c.code == code
-        )
+        return self.submission(code).data
+
+    def submission(self, code: bytes) -> Outgoing:
+        """The message with the ballot with this code, which there is."""
+        query = select(_MESSAGES).join(_BALLOTS, _BALLOTS.c.position == _MESSAGES.c.position)
         with self._database.read() as connection:
-            return bytes(connection.execute(query).scalar_one())
+            return _outgoing(connection.execute(query.where(_BALLOTS.c.code == code)).one())
 
     def decision(self, code: bytes) -> Outgoing | None:
         """The cast or challenge of a ballot."""
@@ -266,7 +337,20 @@ def _inserted(connection: Connection, row: dict[str, Any]) -> int:
 
 
 def _outgoing(row: Row[Any]) -> Outgoing:
-    return Outgoing(row.position, Kind(row.kind), row.code, row.data)
+    return Outgoing(
+        row.position, Kind(row.kind), row.code, row.data, row.hints or b"", row.accepted
+    )
+
+
+def _waiting(connection: Connection) -> int:
+    query = select(func.count()).select_from(_MESSAGES).where(_MESSAGES.c.accepted.is_(None))
+    return connection.execute(query).scalar_one()
+
+
+def _heard(connection: Connection) -> None:
+    now = int(time.time())
+    row = sqlite.insert(_FACTS).values(name=_CONTACT, value=now)
+    connection.execute(row.on_conflict_do_update(["name"], set_={"value": now}))
 
 
 def _meta(base_hash: bytes, device: str) -> dict[str, bytes]:

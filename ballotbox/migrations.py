@@ -55,6 +55,19 @@ def _checkpoints(name: str, tables: MetaData, *, empty: bool) -> Table:
     )
 
 
+def _hints(connection: Connection) -> None:
+    """3: the hints of ballots are kept."""
+    tables = MetaData()
+    Table("artifacts", tables, Column("idx", Integer, primary_key=True))
+    Table(
+        "hints",
+        tables,
+        Column("idx", Integer, ForeignKey("artifacts.idx"), primary_key=True, autoincrement=False),
+        Column("data", LargeBinary, nullable=False),
+    ).create(connection)
+
+
 MIGRATIONS = (
     Migration(b"sailau-board/1", b"sailau-board/2", _checkpoints_of_nothing_and_cosignatures),
+    Migration(b"sailau-board/2", b"sailau-board/3", _hints),
 )

@@ -14,7 +14,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from ballotbox.board import Board
@@ -47,6 +47,7 @@ class Publisher:
         self._writer = ArchiveWriter(directory, key)
         self._publication: Publication | None = None
         self._head: StoredCheckpoint | None = None
+        self._hints: Mapping[int, bytes] = {}
         self._since = -interval
         self._due = threading.Event()
         self._notice = ""
@@ -123,8 +124,9 @@ class Publisher:
         elif self._head is not None and head.size != self._head.size and self._too_early():
             head = self._head
         while publication.size < head.size:
-            first = publication.size
-            publication.extend(self._board.read_bytes(first, min(_CHUNK, head.size - first)))
+            first, most = publication.size, min(_CHUNK, head.size - publication.size)
+            self._hints = self._board.read_hints(first, most)
+            publication.extend(self._board.read_bytes(first, most))
         note = self._board.note(head)
         if self._head != head or publication.note() != note:
             publication.publish(note)
@@ -141,7 +143,7 @@ class Publisher:
 
     def _begin(self) -> Publication:
         """Begin to compare; a new directory has the checkpoint of the empty log first."""
-        self._publication = publication = self._writer.follow()
+        self._publication = publication = self._writer.follow(self._hint)
         self._head = None
         if not publication.note():
             for empty in self._board.store.checkpoints(0, 1):
@@ -149,8 +151,14 @@ class Publisher:
                     publication.publish(self._board.note(empty))
         return publication
 
+    def _hint(self, index: int) -> bytes:
+        """The hints that came with artifact `index`, which is being published."""
+        return self._hints.get(index, b"")
+
     def _report(self, error: Exception) -> None:
-        what = f"{error.strerror}: {error.filename}" if isinstance(error, OSError) else str(error)
+        what = str(error)
+        if isinstance(error, OSError):
+            what = ": ".join(str(part) for part in (error.strerror, error.filename) if part)
         known = isinstance(error, (OSError, SailauError))
         if not known:
             what = type(error).__name__

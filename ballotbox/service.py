@@ -11,12 +11,14 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import TypeAlias, TypeVar
 
 import grpc
 
-from ballotbox.board import Accepted, Board, Found
+from ballotbox.arrivals import Accepted, Arrival
+from ballotbox.board import Board, Found
 from ballotbox.errors import (
+    AdmissionAbandoned,
     AdmissionBusy,
     AdmissionFailed,
     StoreNotLeading,
@@ -26,6 +28,7 @@ from ballotbox.issuing import Receipts
 from ballotbox.receipts import Receipt, ReceiptKind
 from ballotbox.standing import phase_name, standing, trustees_done
 from ballotbox.store import StoredCheckpoint
+from ballotbox.uploading import DeviceUpload, Stalled
 from crypto.errors import Malformed, Rejected
 from identity.roles import Role
 from record.artifacts import (
@@ -39,9 +42,11 @@ from record.artifacts import (
     DeviceClose,
     DeviceMissing,
     Opening,
+    Operation,
     PollsClose,
     Result,
 )
+from record.hints import MAX_HINTS
 from record.state import Phase, Status
 from rpc.caller import require
 from rpc.errors import Busy, Denied, NotFound, Unavailable, build_status
@@ -65,11 +70,19 @@ WAIT = 1.0
 FOLLOWERS = 8
 READERS = 4
 PER_DEVICE = 2
+"""Ballots of a device that may be under way, besides an upload."""
+CALLS, MOST_CALLS = 64, 512
+"""Calls of devices that run at once; see `calls_at_once`."""
 
 StartDecryption = Callable[[Sequence[int]], tuple[int, tuple[int, ...]]]
 """Takes trustees' indices (none: all that are present), returns the session's number and U."""
 _S = TypeVar("_S", Device, Ballot, Cast, Challenge, DeviceClose)
-_ADMINISTRATOR_STATEMENTS = (CeremonyAbandoned, Opening, DeviceMissing, PollsClose, Result)
+_DeviceStatement: TypeAlias = Device | Ballot | Cast | Challenge | DeviceClose
+_DEVICE_STATEMENTS = (Device, Ballot, Cast, Challenge, DeviceClose)
+_ADMINISTRATOR_STATEMENTS = (
+    *(CeremonyAbandoned, Opening, Operation),
+    *(DeviceMissing, PollsClose, Result),
+)
 
 _STATUS = {
     Status.SUBMITTED: bulletin_board_pb2.BALLOT_STATUS_SUBMITTED,
@@ -237,9 +250,12 @@ class BallotBoxServicer(ballot_box_pb2_grpc.BallotBoxServiceServicer):
     """
 
     def __init__(self, board: Board) -> None:
+        """At most `calls_at_once` run: other threads are for those who only look."""
         self._board = board
         self._receipts = Receipts(board)
+        self._calls = threading.BoundedSemaphore(calls_at_once(board))
         self._under_way: Counter[str] = Counter()
+        self._uploads: dict[str, DeviceUpload[ballot_box_pb2.UploadRequest]] = {}
         self._guard = threading.Lock()
 
     def RegisterDevice(  # noqa: N802
@@ -247,7 +263,7 @@ class BallotBoxServicer(ballot_box_pb2_grpc.BallotBoxServiceServicer):
     ) -> ballot_box_pb2.RegisterDeviceResponse:
         """Begin a chain."""
         artifact, _ = self._parse(request.artifact, Device, context)
-        return ballot_box_pb2.RegisterDeviceResponse(index=self._accept(artifact).index)
+        return ballot_box_pb2.RegisterDeviceResponse(index=self._accept(artifact, context).index)
 
     def Submit(  # noqa: N802
         self, request: ballot_box_pb2.SubmitRequest, context: grpc.ServicerContext
@@ -255,7 +271,7 @@ class BallotBoxServicer(ballot_box_pb2_grpc.BallotBoxServiceServicer):
         """Take a ballot in."""
         with self._turn(require(context, Role.DEVICE).name):
             artifact, ballot = self._parse(request.artifact, Ballot, context)
-            index = self._accept(artifact).index
+            index = self._accept(artifact, context, request.hints).index
         code = ballot.confirmation_code
         with _available():
             receipt = self._receipts.first(ReceiptKind.SUBMITTED, code, index, artifact.data)
@@ -306,13 +322,67 @@ class BallotBoxServicer(ballot_box_pb2_grpc.BallotBoxServiceServicer):
     ) -> ballot_box_pb2.CloseDeviceResponse:
         """End a chain."""
         artifact, _ = self._parse(request.artifact, DeviceClose, context)
-        return ballot_box_pb2.CloseDeviceResponse(index=self._accept(artifact).index)
+        return ballot_box_pb2.CloseDeviceResponse(index=self._accept(artifact, context).index)
+
+    def Upload(  # noqa: N802
+        self,
+        request_iterator: Iterator[ballot_box_pb2.UploadRequest],
+        context: grpc.ServicerContext,
+    ) -> Iterator[ballot_box_pb2.UploadResponse]:
+        """Take many in, in order."""
+        device = require(context, Role.DEVICE).name
+
+        def begin(request: ballot_box_pb2.UploadRequest) -> Arrival:
+            artifact = self._parse_any(request.artifact, context, _DEVICE_STATEMENTS)
+            hints = _bounded(request.hints)
+            return self._board.begin(artifact, hints, lambda: _wanted(context), alone=False)
+
+        def size(request: ballot_box_pb2.UploadRequest) -> int:
+            return len(request.artifact) + len(request.hints)
+
+        upload = DeviceUpload(self._board, begin, size, context.cancel)
+        with self._only_upload(device, upload):
+            try:
+                with _translated():
+                    for index in upload.answers(request_iterator):
+                        yield ballot_box_pb2.UploadResponse(index=index)
+            except Rejected as error:
+                self._abort_if_decided_before(error, upload.current, context)
+                raise
+
+    @contextmanager
+    def _only_upload(
+        self, device: str, upload: DeviceUpload[ballot_box_pb2.UploadRequest]
+    ) -> Iterator[None]:
+        """The newest call wins: the device may have lost the connection of the one before."""
+        with self._guard:
+            before = self._uploads.get(device)
+            if before is None:
+                self._uploads[device] = upload
+        if before is not None:
+            before.give_up()
+            raise Busy("this device has an upload under way, which ends now", "Try again.", 0.5)
+        try:
+            yield
+        finally:
+            with self._guard:
+                del self._uploads[device]
+
+    def _abort_if_decided_before(
+        self, error: Rejected, arrival: Arrival | None, context: grpc.ServicerContext
+    ) -> None:
+        if error.check == "R.cast" and arrival is not None:
+            statement = arrival.artifact.statement
+            if isinstance(statement, Cast | Challenge):
+                found = self._board.look_up(statement.confirmation_code)
+                if found is not None:
+                    self._abort_if_decided(found, context)
 
     @contextmanager
     def _turn(self, device: str) -> Iterator[None]:
         with self._guard:
             if self._under_way[device] >= PER_DEVICE:
-                raise Busy("this device has ballots under way", "Try again in a second.")
+                raise Busy("this device has ballots under way", "Try again.", 0.2)
             self._under_way[device] += 1
         try:
             yield
@@ -324,31 +394,36 @@ class BallotBoxServicer(ballot_box_pb2_grpc.BallotBoxServiceServicer):
         self, data: bytes, kind: type[_S], context: grpc.ServicerContext
     ) -> tuple[Artifact, _S]:
         """The artifact, if it is of this kind and the caller's own."""
+        artifact = self._parse_any(data, context, (kind,))
+        if not isinstance(artifact.statement, kind):
+            raise AssertionError("parsed as another kind")
+        return artifact, artifact.statement
+
+    def _parse_any(
+        self, data: bytes, context: grpc.ServicerContext, kinds: tuple[type[_DeviceStatement], ...]
+    ) -> Artifact:
         caller = require(context, Role.DEVICE)
         if len(data) > MAX_BALLOT:  # Nothing else of a device's is longer: not worth parsing.
             raise Malformed("artifact", f"has {len(data)} bytes, more than {MAX_BALLOT}")
         artifact = self._board.transcript.parse(data)
         statement = artifact.statement
-        if not isinstance(statement, kind):
+        if not isinstance(statement, kinds):
             raise Malformed("artifact", f"is a {artifact.name}, which this call does not take")
         if statement.device != caller.name:
             raise Denied(f"the {artifact.name} is that of another device than {caller.name!r}")
-        return artifact, statement
+        return artifact
 
-    def _accept(self, artifact: Artifact) -> Accepted:
-        try:
-            with _available():
-                return self._board.accept(artifact)
-        except AdmissionBusy as error:
-            raise Busy(str(error), "Try again in a second.") from None
-        except AdmissionFailed as error:
-            raise Unavailable(str(error)) from None
+    def _accept(
+        self, artifact: Artifact, context: grpc.ServicerContext, hints: bytes = b""
+    ) -> Accepted:
+        with _held(self._calls), _translated():
+            return self._board.accept(artifact, _bounded(hints), lambda: _wanted(context))
 
     def _decide(
         self, artifact: Artifact, kind: ReceiptKind, code: bytes, context: grpc.ServicerContext
     ) -> Receipt:
         try:
-            accepted = self._accept(artifact)
+            accepted = self._accept(artifact, context)
         except Rejected as error:
             if error.check != "R.cast":
                 raise
@@ -428,6 +503,14 @@ class AdministrationServicer(administration_pb2_grpc.AdministrationServiceServic
         return administration_pb2.StartDrillResponse(session=session, trustees=trustees)
 
 
+def calls_at_once(board: Board) -> int:
+    """How many calls of devices run at once: the listener needs as many threads, and more.
+
+    A ballot takes a thread while it waits for its group.
+    """
+    return min(max(CALLS, 2 * board.enough), MOST_CALLS)
+
+
 def _no_drills(_: Sequence[int]) -> tuple[int, tuple[int, ...]]:
     raise Rejected("R.order", "this server holds no drills")
 
@@ -455,9 +538,34 @@ def _available() -> Iterator[None]:
 
 
 @contextmanager
+def _translated() -> Iterator[None]:
+    """What keeps an artifact out without being its fault, as an error of calls."""
+    try:
+        with _available():
+            yield
+    except AdmissionBusy as error:
+        raise Busy(str(error), "Try again.", error.retry_after) from None
+    except (AdmissionFailed, AdmissionAbandoned) as error:
+        raise Unavailable(str(error)) from None
+    except Stalled:
+        raise Unavailable("nothing was sent for too long", "Call again to go on.") from None
+
+
+def _wanted(context: grpc.ServicerContext) -> bool:
+    """Whether the client still waits."""
+    left = context.time_remaining()
+    return context.is_active() and (left is None or left > 0)
+
+
+def _bounded(hints: bytes) -> bytes:
+    """Longer ones are as good as none."""
+    return hints if len(hints) <= MAX_HINTS else b""
+
+
+@contextmanager
 def _held(places: threading.BoundedSemaphore) -> Iterator[None]:
     if not places.acquire(blocking=False):
-        raise Busy("as many streams are open as this server serves", "Try again later.")
+        raise Busy("as many calls run as this server serves", "Try again.")
     try:
         yield
     finally:

@@ -1,9 +1,14 @@
-"""Receipts on paper: a slip in the voter's language, and a QR code of where to look."""
+"""Receipts on paper: a slip in the voter's language, and a QR code of where to look.
+
+A device without a network gives a provisional slip: it has a code and no receipt.
+"""
 
 from __future__ import annotations
 
+import datetime
 import io
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ballotbox.receipts import Receipt, display_code
@@ -33,9 +38,7 @@ def qr_code(receipt: Receipt, where: str = "") -> QRCode:
 
 def qr_text(receipt: Receipt, where: str = "") -> str:
     """The QR code as lines of block letters, for a terminal or a printer of text."""
-    out = io.StringIO()
-    qr_code(receipt, where).terminal(out, compact=True, border=2)
-    return out.getvalue()
+    return _as_text(qr_code(receipt, where))
 
 
 def slip(receipt: Receipt, election: str, language: str, where: str = "") -> str:
@@ -43,16 +46,14 @@ def slip(receipt: Receipt, election: str, language: str, where: str = "") -> str
 
     `election` is its name in that language, or empty; `where` a URL to look at.
     """
-    words = _WORDS.get(language.replace("_", "-").partition("-")[0].lower(), _WORDS["en"])
-    code = display_code(receipt.confirmation_code)
-    lines = [code[start : start + 20].rstrip() for start in range(0, len(code), 20)]
+    words = _words(language)
     return "\n".join(
         [
             words["title"],
             *([election] if election else []),
             "",
             f"{words['code']}:",
-            *(f"  {line}" for line in lines),
+            *_code_lines(receipt.confirmation_code),
             "",
             f"{words['status']}: {words[receipt.kind.name.lower()]}",
             f"{words['place']}: {receipt.index}",
@@ -62,6 +63,70 @@ def slip(receipt: Receipt, election: str, language: str, where: str = "") -> str
             "",
         ]
     )
+
+
+@dataclass(frozen=True, slots=True)
+class ProvisionalCode:
+    """A code (32 bytes) of a ballot that is not on the record yet.
+
+    `where` to look it up (a URL, or the log's origin), and after which day.
+    """
+
+    code: bytes
+    where: str
+    after: datetime.date
+
+
+def provisional_pointer(slip: ProvisionalCode) -> str:
+    """What the QR code of a provisional slip says: as `pointer`, without an index."""
+    return f"{slip.where.rstrip('/')}#code={slip.code.hex()}"
+
+
+def provisional_qr_text(slip: ProvisionalCode) -> str:
+    """The QR code of `provisional_pointer`, as `qr_text`."""
+    import segno
+
+    return _as_text(segno.make_qr(provisional_pointer(slip), error="m"))
+
+
+def provisional_slip(slip: ProvisionalCode, election: str, language: str) -> str:
+    """A provisional code on paper, which says first of all that it is no receipt.
+
+    What becomes of the ballot is not on it: the voter may not have decided yet.
+    """
+    words = _words(language)
+    return "\n".join(
+        [
+            words["provisional"],
+            *([election] if election else []),
+            "",
+            words["not yet"],
+            "",
+            f"{words['code']}:",
+            *_code_lines(slip.code),
+            "",
+            f"{words['after']}: {slip.after.isoformat()}",
+            f"{words['where']}: {slip.where}",
+            "",
+            words["if missing"],
+            "",
+        ]
+    )
+
+
+def _words(language: str) -> Mapping[str, str]:
+    return _WORDS.get(language.replace("_", "-").partition("-")[0].lower(), _WORDS["en"])
+
+
+def _code_lines(code: bytes) -> list[str]:
+    text = display_code(code)
+    return [f"  {text[start : start + 20].rstrip()}" for start in range(0, len(text), 20)]
+
+
+def _as_text(code: QRCode) -> str:
+    out = io.StringIO()
+    code.terminal(out, compact=True, border=2)
+    return out.getvalue()
 
 
 _WORDS: Mapping[str, Mapping[str, str]] = {
@@ -75,6 +140,10 @@ _WORDS: Mapping[str, Mapping[str, str]] = {
         "cast": "жәшікке салынды, есептеледі",
         "challenged": "тексеруге ашылады, есептелмейді",
         "note": "Түбіртек бюллетеньнің жазбада тұрғанын көрсетеді. Таңдауыңызды көрсетпейді.",
+        "provisional": "Уақытша код (түбіртек емес)",
+        "not yet": "Бюллетень ӘЛІ ашық жазбада емес: терминалда байланыс жоқ. Оны кейін жібереді.",
+        "after": "Осы код бойынша қараңыз, мына күннен кейін",
+        "if missing": "Ол күннен кейін код жазбада болмаса, осы парақты комиссияға көрсетіңіз.",
     },
     "ru": {
         "title": "Квитанция о бюллетене",
@@ -86,6 +155,10 @@ _WORDS: Mapping[str, Mapping[str, str]] = {
         "cast": "опущен, будет учтён",
         "challenged": "вскрывается для проверки, не учитывается",
         "note": "Квитанция показывает, что бюллетень записан. Вашего выбора она не показывает.",
+        "provisional": "Предварительный код (не квитанция)",
+        "not yet": "Бюллетеня ЕЩЁ НЕТ в открытой записи: у терминала нет связи, отправка позже.",
+        "after": "Найдите бюллетень по этому коду после",
+        "if missing": "Если после этого дня кода в записи нет, покажите этот листок комиссии.",
     },
     "en": {
         "title": "Ballot receipt",
@@ -97,5 +170,9 @@ _WORDS: Mapping[str, Mapping[str, str]] = {
         "cast": "cast, it counts",
         "challenged": "challenged, it will be opened and does not count",
         "note": "This shows that the ballot is in the record. It does not show your choice.",
+        "provisional": "Provisional code (not a receipt)",
+        "not yet": "NOT YET on the public board: this terminal is offline. It sends it later.",
+        "after": "Look the ballot up by this code after",
+        "if missing": "If the code is not there after that day, show this slip to the commission.",
     },
 }

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Row, Table, func, insert, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from ballotbox.errors import StoreConflict, StoreDamaged
-from ballotbox.tables import ARTIFACTS, CHECKPOINTS, COSIGNATURES, NONCE_SHARES
+from ballotbox.tables import ARTIFACTS, CHECKPOINTS, COSIGNATURES, HINTS, NONCE_SHARES
 from crypto.errors import Malformed
 from record.entry import entry_for
 from sailau.v1 import record_pb2
@@ -85,8 +85,9 @@ class SqlStore:
         first: int,
         artifacts: bytes | Sequence[bytes],
         checkpoint: StoredCheckpoint | None = None,
+        hints: Mapping[int, bytes] | None = None,
     ) -> None:
-        """Store a group of artifacts and its checkpoint; see `Store.append`."""
+        """Store a group of artifacts, its checkpoint and hints; see `Store.append`."""
         group = (artifacts,) if isinstance(artifacts, bytes) else tuple(artifacts)
         rows = [_artifact_row(index, data) for index, data in enumerate(group, first)]
         if checkpoint is not None and checkpoint.size != first + len(group):
@@ -95,6 +96,9 @@ class SqlStore:
             _expect_size(connection, first)
             if rows:
                 connection.execute(insert(ARTIFACTS), rows)
+            if hints:
+                said = [{"idx": index, "data": data} for index, data in hints.items()]
+                connection.execute(insert(HINTS), said)
             if checkpoint is not None:
                 _keep_checkpoint(connection, checkpoint)
 
@@ -115,6 +119,12 @@ class SqlStore:
         with self._database.read() as connection:
             rows = connection.execute(query).all()
         return [self._checked(index, row) for index, row in enumerate(rows, start=first)]
+
+    def hints(self, first: int, limit: int) -> Mapping[int, bytes]:
+        """The hints that are kept of up to `limit` artifacts from `first` on, by index."""
+        query = select(HINTS).where(HINTS.c.idx >= first, HINTS.c.idx < first + limit)
+        with self._database.read() as connection:
+            return {row.idx: row.data for row in connection.execute(query.order_by(HINTS.c.idx))}
 
     # --- checkpoints
 

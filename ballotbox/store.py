@@ -58,12 +58,14 @@ class Store(Protocol):
         first: int,
         artifacts: bytes | Sequence[bytes],
         checkpoint: StoredCheckpoint | None = None,
+        hints: Mapping[int, bytes] | None = None,
     ) -> None:
         """Store a group of artifacts (one as `bytes`) from index `first`, which is `size()`.
 
-        With it the checkpoint that is signed over the log with the group. All or nothing,
-        and on the disk when this returns. Raises StoreConflict (another has written, or
-        an artifact is stored already), StoreNotLeading, StoreOutcomeUnknown.
+        With it the checkpoint that is signed over the log with the group, and hints by the
+        index of their ballot. All or nothing, and on the disk when this returns. Raises
+        StoreConflict (another has written, or an artifact is stored already),
+        StoreNotLeading, StoreOutcomeUnknown.
         """
         ...
 
@@ -73,6 +75,10 @@ class Store(Protocol):
 
     def read(self, first: int, limit: int) -> Sequence[bytes]:
         """Up to `limit` artifacts from `first` on, each checked against its hash."""
+        ...
+
+    def hints(self, first: int, limit: int) -> Mapping[int, bytes]:
+        """The hints that are kept of up to `limit` artifacts from `first` on, by index."""
         ...
 
     def add_checkpoint(self, checkpoint: StoredCheckpoint) -> None:

@@ -38,6 +38,13 @@ COSIGNATURES = Table(
     Column("sha256", LargeBinary, primary_key=True),
     Column("line", LargeBinary, nullable=False),
 )
+# What came with a ballot and was right: it makes verifying faster, and is no part of the record.
+HINTS = Table(
+    "hints",
+    _METADATA,
+    Column("idx", Integer, ForeignKey("artifacts.idx"), primary_key=True, autoincrement=False),
+    Column("data", LargeBinary, nullable=False),
+)
 NONCE_SHARES = Table(
     "nonce_shares",
     _METADATA,
@@ -48,7 +55,7 @@ NONCE_SHARES = Table(
 )
 LAYOUT = Layout(
     _METADATA,
-    b"sailau-board/2",
+    b"sailau-board/3",
     "Restore the newest backup and compare it with the published record: a log must not fork",
     MIGRATIONS,
 )

@@ -1,160 +1,111 @@
-"""A voting device at work: its machine, and the ballot box to which it sends.
+"""A voting device at work: its machine, and the line to the ballot box.
 
-    terminal.resume()                       # what a sudden end may have left unsent
-    terminal.begin()
+    terminal = Terminal(Line(machine, ballot_box))
+    terminal.begin()                        # sends what a sudden end may have left, too
     code, receipt = terminal.submit("unit-4", "full", {"president": {"abai": 1}})
     terminal.cast(code)                     # or challenge(code), with the voter's file
     terminal.close()
 
-What cannot be sent stays in the journal, and nothing overtakes it: the chain on the
-record is the chain of the device.
+Where the line is down there is no receipt (None): the code is provisional, a promise of
+this device alone until the ballot is on the record. What cannot be sent stays in the
+journal, and nothing overtakes it: the chain on the record is the chain of the device.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Protocol
-
 from ballotbox.challenges import ChallengeFile
-from ballotbox.device import DeviceMachine
 from ballotbox.encryption import Selections
-from ballotbox.journal import Kind, Outgoing
+from ballotbox.errors import NotConnected
+from ballotbox.journal import Kind
+from ballotbox.line import Line
 from ballotbox.receipts import Receipt
-from crypto.errors import Rejected
-
-
-class Decision(Protocol):
-    """Where a decision stands, and its receipt."""
-
-    @property
-    def index(self) -> int:
-        """The index in the record."""
-        ...
-
-    @property
-    def receipt(self) -> Receipt:
-        """The receipt."""
-        ...
-
-
-class BallotBox(Protocol):
-    """Takes a device's artifacts; `client.DeviceClient` is one."""
-
-    def register(self, artifact: bytes) -> int:
-        """Begin the chain."""
-        ...
-
-    def submit(self, artifact: bytes) -> Receipt:
-        """Submit a ballot."""
-        ...
-
-    def cast(self, code: bytes, artifact: bytes) -> Decision:
-        """Cast it."""
-        ...
-
-    def challenge(self, code: bytes, artifact: bytes) -> Decision:
-        """Challenge it."""
-        ...
-
-    def receipt(self, code: bytes) -> Receipt:
-        """The receipt of the ballot's decision, or of the ballot, as it is best now."""
-        ...
-
-    def close(self, artifact: bytes) -> int:
-        """End the chain."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class Sent:
-    """Where a message stands in the record, and its receipt if there is one."""
-
-    index: int
-    receipt: Receipt | None
+from record.artifacts import Ballot
 
 
 class Terminal:
-    """One device and its ballot box."""
+    """One device, for one voter after the other."""
 
-    def __init__(self, machine: DeviceMachine, ballot_box: BallotBox) -> None:
-        self._machine = machine
-        self._ballot_box = ballot_box
-        self._send: dict[Kind, Callable[[Outgoing], Sent]] = {
-            Kind.BEGIN: lambda m: Sent(ballot_box.register(m.data), None),
-            Kind.BALLOT: lambda m: _submitted(ballot_box.submit(m.data)),
-            Kind.CAST: lambda m: _decided(ballot_box.cast(_code(m), m.data)),
-            Kind.CHALLENGE: lambda m: _decided(ballot_box.challenge(_code(m), m.data)),
-            Kind.CLOSE: lambda m: Sent(ballot_box.close(m.data), None),
-        }
-
-    def resume(self) -> tuple[Sent, ...]:
-        """Send what the server has not acknowledged, in order, and say where it stands.
-
-        Raises whatever the ballot box does at the first message that does not go
-        through; that one and those after it stay where they are.
-        """
-        sent = []
-        for message in self._machine.outgoing():
-            sent.append(self._send[message.kind](message))
-            self._machine.acknowledge(message, sent[-1].index)
-        return tuple(sent)
+    def __init__(self, line: Line) -> None:
+        self.line = line
+        self._machine = line.machine
 
     def begin(self) -> None:
-        """Begin the chain. Doing so again does nothing more."""
+        """Begin the chain. Doing so again does nothing more but to send what waits."""
         self._machine.begin()
-        self.resume()
+        self.line.deliver()
 
-    def submit(self, unit: str, style: str, selections: Selections) -> tuple[bytes, Receipt]:
+    def submit(self, unit: str, style: str, selections: Selections) -> tuple[bytes, Receipt | None]:
         """Encrypt and submit a ballot; returns its code (32 bytes) and the first receipt."""
-        self.resume()
-        self._machine.encrypt(unit, style, selections)
-        receipt = self._last_receipt()
-        if receipt is None:
-            raise AssertionError("a ballot box answers a ballot with a receipt")
-        return receipt.confirmation_code, receipt
+        self.line.check()
+        ballot = self._machine.encrypt(unit, style, selections).statement
+        if not isinstance(ballot, Ballot):
+            raise AssertionError("a machine encrypts ballots")
+        code = ballot.confirmation_code
+        return code, self._receipt(Kind.BALLOT, code)
 
-    def cast(self, code: bytes) -> Receipt:
+    def cast(self, code: bytes) -> Receipt | None:
         """Cast a submitted ballot; its secrets are erased.
 
         Returns the receipt; of a ballot that was cast before, the best that there is now.
+        Raises NotConnected after `close` while the line is down (`_check_late`).
         """
+        self._check_late(code)
         self._machine.cast(code)
-        return self._last_receipt() or self.receipt(code)
+        return self._decided(Kind.CAST, code)
 
-    def challenge(self, code: bytes) -> tuple[Receipt, ChallengeFile]:
-        """Challenge a submitted ballot; returns the receipt, as `cast`, and the voter's file."""
+    def challenge(self, code: bytes) -> tuple[Receipt | None, ChallengeFile]:
+        """Challenge a submitted ballot; returns the receipt and raises as `cast` does.
+
+        The voter's file comes with it, with or without a line.
+        """
+        self._check_late(code)
         self._machine.challenge(code)
-        receipt = self._last_receipt() or self.receipt(code)
+        receipt = self._decided(Kind.CHALLENGE, code)
         return receipt, self._machine.challenge_file(code)
 
-    def receipt(self, code: bytes) -> Receipt:
+    def receipt(self, code: bytes) -> Receipt | None:
         """The receipt of a ballot, or of its decision, once more and as it is best now.
 
         By now witnesses may have signed a checkpoint that covers it.
         """
-        self.resume()
-        return self._ballot_box.receipt(code)
+        return self.line.receipt(code)
 
-    def close(self) -> None:
-        """End the chain. Cast and challenge go on until the polls close."""
+    def close(self) -> bool:
+        """End the chain; whether the record has its end.
+
+        Cast and challenge go on until the polls close, while the line is up.
+        """
         self._machine.close()
-        self.resume()
+        self.line.deliver()
+        return self._machine.waiting() == 0
 
-    def _last_receipt(self) -> Receipt | None:
-        sent = self.resume()
-        return sent[-1].receipt if sent else None
+    def _check_late(self, code: bytes) -> None:
+        """After the end of the chain the polls may close at any time: no promise without a line.
 
+        A decision that is known already is no new promise.
+        """
+        if not self._machine.closed or self._machine.status(code).decision is not None:
+            return
+        if self.line.deliver() is None:
+            raise NotConnected(
+                "the device has closed, and a ballot can only be decided while the server is there",
+                "Try again when there is a connection, before the polls close.",
+            )
 
-def _submitted(receipt: Receipt) -> Sent:
-    return Sent(receipt.index, receipt)
+    def _decided(self, kind: Kind, code: bytes) -> Receipt | None:
+        receipt = self._receipt(kind, code)
+        if receipt is None and self._machine.closed and self._machine.status(code).index is None:
+            raise NotConnected(
+                "the decision is kept, but the connection was lost before the server had it",
+                "Say it again: it counts only if the server has it before the polls close.",
+            )
+        return receipt
 
-
-def _decided(decision: Decision) -> Sent:
-    return Sent(decision.index, decision.receipt)
-
-
-def _code(message: Outgoing) -> bytes:
-    if message.code is None:
-        raise Rejected("R.cast", "the journal has a decision without a code", where="journal")
-    return message.code
+    def _receipt(self, kind: Kind, code: bytes) -> Receipt | None:
+        sent = self.line.deliver()
+        if sent is None:
+            return None
+        for message in sent:
+            if (message.kind, message.code) == (kind, code):
+                return message.receipt
+        return self.line.receipt(code)

@@ -40,9 +40,12 @@ public_server_option = click.option(
 
 @contextmanager
 def role_connection(
-    home: Home, invitation: Invitation, server: str | None = None
+    home: Home, invitation: Invitation, server: str | None = None, *, told: bool = True
 ) -> Iterator[grpc.Channel]:
-    """A channel to the roles' listener with the certificate of this home."""
+    """A channel to the roles' listener with the certificate of this home.
+
+    Unless `told` is false, a person is told when the server does not answer at once.
+    """
     channel = role_channel(
         server or invitation.roles_address,
         invitation.authority,
@@ -51,7 +54,8 @@ def role_connection(
         server_name=invitation.server_name,
     )
     try:
-        _tell_if_slow(channel, server or invitation.roles_address)
+        if told:
+            _tell_if_slow(channel, server or invitation.roles_address)
         yield channel
     finally:
         channel.close()

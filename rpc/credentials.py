@@ -21,6 +21,8 @@ MAX_REQUEST = 2 << 20
 KEEPALIVE_MS = 60_000
 KEEPALIVE_TIMEOUT_MS = 20_000
 HANDSHAKE_TIMEOUT_MS = 10_000
+# A device that was offline for hours tries again soon, not after two minutes.
+LONGEST_BACKOFF_MS = 5_000
 
 Options = list[tuple[str, str | int]]
 
@@ -81,6 +83,7 @@ def _channel(
     address: str, credentials: grpc.ChannelCredentials, server_name: str | None
 ) -> grpc.Channel:
     options = _common_options(sends=MAX_REQUEST, receives=MAX_MESSAGE)
+    options.append(("grpc.max_reconnect_backoff_ms", LONGEST_BACKOFF_MS))
     if server_name is not None:
         options.append(("grpc.ssl_target_name_override", server_name))
     if _is_loopback(address):

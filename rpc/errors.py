@@ -15,7 +15,8 @@
 Each status carries a google.rpc.ErrorInfo, which clients in every language can
 read: `domain` is "sailau"; `reason` is the check's id (Rejected), the field
 (Malformed) or the error's name; `metadata` has what of `field`, `check`,
-`culprit`, `where`, `problem` and `advice` there is.
+`culprit`, `where`, `problem` and `advice` there is. Busy carries a
+google.rpc.RetryInfo, too: when to come again.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ from google.protobuf.any_pb2 import Any as AnyMessage
 from google.protobuf.message import DecodeError, Message
 
 # These three packages come without type information.
-from google.rpc.error_details_pb2 import ErrorInfo  # type: ignore[import-untyped]
+from google.rpc.error_details_pb2 import ErrorInfo, RetryInfo  # type: ignore[import-untyped]
 from google.rpc.status_pb2 import Status  # type: ignore[import-untyped]
 from grpc_status import rpc_status  # type: ignore[import-untyped]
 
@@ -45,6 +46,8 @@ DOMAIN = "sailau"
 MESSAGE_LIMIT = 800
 TEXT_LIMIT = 500
 NAME_LIMIT = 120
+LONGEST_RETRY = 30.0
+"""Seconds that a client waits at most because a server says so."""
 LIMITS = {"problem": TEXT_LIMIT, "advice": 300}
 _PLACE = re.compile(r"ipv[46]:(\S+:\d+)")
 _NAME = re.compile(r"DNS resolution failed for ([^\s:]+)")
@@ -72,7 +75,14 @@ class AlreadyDone(CallError):
 
 
 class Busy(CallError):
-    """The server has as much to do as it takes on; the same call may work later."""
+    """The server has as much to do as it takes on; the same call may work later.
+
+    Not before `retry_after` seconds. With the status it is a google.rpc.RetryInfo.
+    """
+
+    def __init__(self, problem: str, advice: str = "", retry_after: float = 1.0) -> None:
+        super().__init__(problem, advice)
+        self.retry_after = retry_after
 
 
 class Denied(CallError):
@@ -129,7 +139,8 @@ def status_of(error: SailauError) -> grpc.Status | None:
     """The status that answers with this error, or None if it is not the caller's to see."""
     for kind, code in CODES.items():
         if isinstance(error, kind):
-            return build_status(code, str(error), _reason(error), _metadata(error))
+            attached = _retry_info(error) if isinstance(error, Busy) else None
+            return build_status(code, str(error), _reason(error), _metadata(error), attached)
     if isinstance(error, NotNow):
         # Why is for the log: it may name files and machines.
         problem = "the server cannot store anything at the moment; try again"
@@ -169,6 +180,13 @@ def explain(error: grpc.RpcError) -> SailauError:
     """
     if not isinstance(error, grpc.Call):
         return CallFailed("the call failed before it reached a server")
+    known = _explain(error)
+    if isinstance(known, Busy):
+        known.retry_after = _retry_after(error)
+    return known
+
+
+def _explain(error: grpc.Call) -> SailauError:
     code, message = error.code(), clean(error.details() or "")
     info = _error_info(error)
     if info is not None:
@@ -252,6 +270,22 @@ def _error_info(call: grpc.Call) -> ErrorInfo | None:
         if _unpack(detail, info) and info.domain == DOMAIN:
             return info
     return None
+
+
+def _retry_info(error: Busy) -> RetryInfo:
+    info = RetryInfo()
+    info.retry_delay.FromMilliseconds(round(1000 * error.retry_after))
+    return info
+
+
+def _retry_after(call: grpc.Call) -> float:
+    """Seconds of the server's RetryInfo: none, or a foolish one, is nothing to wait for ever on."""
+    for detail in _details(call):
+        info = RetryInfo()
+        if _unpack(detail, info):
+            seconds: float = info.retry_delay.seconds + info.retry_delay.nanos / 1e9
+            return min(max(seconds, 0.0), LONGEST_RETRY)
+    return 0.0
 
 
 def _details(call: grpc.Call) -> Sequence[AnyMessage]:

@@ -2,7 +2,7 @@
 
 A log line has the method, the caller's role and the status: no contents, no
 names, no addresses. Together with the log's own clock it still tells when calls
-came in, so a log is not for publishing.
+came in, so a log is not for publishing. Whoever counts calls is told the same of each.
 """
 
 from __future__ import annotations
@@ -12,13 +12,15 @@ import secrets
 import threading
 import traceback
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import grpc
 
-from crypto.errors import Malformed, NotNow, SailauError
+from crypto.errors import Malformed, NotNow, Rejected, SailauError
+from identity.roles import Identity, Role
 from rpc.caller import caller
 from rpc.errors import Busy, build_status, status_of
 
@@ -26,7 +28,14 @@ LOGGER = logging.getLogger(__name__)
 CODE = grpc.StatusCode
 # Such a call lasts as long as its client likes, and takes a thread. Reflection is one.
 STREAMS_IN = 4
-CALLS_PER_CALLER = 8
+CALLS_PER_CALLER: Mapping[Role, int] = {
+    # It follows the board, attends and sends; perhaps a stream of a lost connection is left.
+    Role.TRUSTEE: 4,
+    Role.DEVICE: 8,
+    Role.ADMINISTRATOR: 8,
+    Role.SERVER: 0,
+}
+"""Calls that run at once with one certificate."""
 
 # A string: the class is generic in its stubs only.
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
@@ -39,17 +48,34 @@ BUILDERS: dict[tuple[bool, bool], Callable[..., Handler]] = {
 }
 
 
+@dataclass(slots=True)
+class Call:
+    """A call that has ended: its method, the caller's role ("-" without one) and its status.
+
+    `check` is the id of the check that failed, if one did.
+    """
+
+    method: str
+    role: str
+    status: str = ""
+    check: str = ""
+
+
+Observe = Callable[[Call], None]
+
+
 class Interceptor(grpc.ServerInterceptor):
     """Runs every handler inside `logged` and `answered`, and shares the threads out.
 
     Whoever shows a certificate has at most `CALLS_PER_CALLER` calls at once; of a method
     whose requests are a stream, at most `STREAMS_IN` calls run at once. What comes beyond
-    that is answered as `Busy`.
+    that is answered as `Busy`. `observe` is told of each call; it must neither wait nor raise.
     """
 
-    def __init__(self) -> None:
-        self._streams_in = Places(STREAMS_IN)
-        self._calls = Places(CALLS_PER_CALLER)
+    def __init__(self, observe: Observe = lambda _: None) -> None:
+        self._streams_in = Places()
+        self._calls = Places()
+        self._observe = observe
 
     def intercept_service(
         self,
@@ -77,11 +103,14 @@ class Interceptor(grpc.ServerInterceptor):
 
         @contextmanager
         def around(context: grpc.ServicerContext) -> Iterator[None]:
+            known = _caller(context)
+            name, most = (None, 0) if known is None else (known.uri, CALLS_PER_CALLER[known.role])
+            call = Call(method, "-" if known is None else str(known.role))
             with (
-                logged(method, context),
-                answered(method, context),
-                self._calls.taken(_caller(context)),
-                self._streams_in.taken(method if streams_in else None),
+                logged(call, context, self._observe),
+                answered(call, context),
+                self._calls.taken(name, most),
+                self._streams_in.taken(method if streams_in else None, STREAMS_IN),
             ):
                 yield
 
@@ -100,21 +129,20 @@ class Interceptor(grpc.ServerInterceptor):
 
 
 class Places:
-    """So many places for everybody's own calls. Safe to use from several threads."""
+    """Places for everybody's own calls. Safe to use from several threads."""
 
-    def __init__(self, each: int) -> None:
-        self._each = each
+    def __init__(self) -> None:
         self._taken: Counter[str] = Counter()
         self._guard = threading.Lock()
 
     @contextmanager
-    def taken(self, name: str | None) -> Iterator[None]:
-        """One of the places of `name` while the block lasts; raises Busy. None needs none."""
+    def taken(self, name: str | None, most: int) -> Iterator[None]:
+        """One of `most` places of `name` while the block lasts; raises Busy. None needs none."""
         if name is None:
             yield
             return
         with self._guard:
-            if self._taken[name] >= self._each:
+            if self._taken[name] >= most:
                 raise Busy("as many calls run as this server serves", "Try again later.")
             self._taken[name] += 1
         try:
@@ -168,11 +196,14 @@ def _decoded(request: Any) -> Any:
 
 
 @contextmanager
-def answered(method: str, context: grpc.ServicerContext) -> Iterator[None]:
+def answered(call: Call, context: grpc.ServicerContext) -> Iterator[None]:
     """Within this block an error becomes the status that answers the call."""
+    method = call.method
     try:
         yield
     except SailauError as error:
+        if isinstance(error, Rejected):
+            call.check = error.check
         if isinstance(error, NotNow):
             LOGGER.error("%s: %s", method, error)
         status = status_of(error)
@@ -190,13 +221,15 @@ def answered(method: str, context: grpc.ServicerContext) -> Iterator[None]:
 
 
 @contextmanager
-def logged(method: str, context: grpc.ServicerContext) -> Iterator[None]:
-    """Log the call when this block ends, however it ends."""
+def logged(call: Call, context: grpc.ServicerContext, observe: Observe) -> Iterator[None]:
+    """Log the call when this block ends, however it ends, and tell `observe`."""
     try:
         yield
     finally:
         code = _code(context) if context.is_active() else CODE.CANCELLED
-        LOGGER.info("%s %s %s", method, _role(context), code.name)
+        call.status = code.name
+        LOGGER.info("call", extra={"method": call.method, "role": call.role, "status": call.status})
+        observe(call)
 
 
 def _internal(method: str, error: Exception) -> grpc.Status:
@@ -221,15 +254,8 @@ def _code(context: grpc.ServicerContext) -> grpc.StatusCode:
     return code or CODE.OK
 
 
-def _caller(context: grpc.ServicerContext) -> str | None:
+def _caller(context: grpc.ServicerContext) -> Identity | None:
     try:
-        return caller(context).uri
+        return caller(context)
     except SailauError:
         return None
-
-
-def _role(context: grpc.ServicerContext) -> str:
-    try:
-        return str(caller(context).role)
-    except SailauError:
-        return "-"

@@ -10,7 +10,7 @@ from typing import TypeVar
 import grpc
 
 from crypto.errors import SailauError
-from rpc.errors import Unavailable, explain
+from rpc.errors import Busy, Unavailable, explain
 
 T = TypeVar("T")
 FIRST = 0.2
@@ -36,8 +36,9 @@ def retrying(
     `call` is given the seconds that are left, for its timeout. Only a call that ends
     with an error of `again` is made again, without more that is one without an answer
     (UNAVAILABLE, or its own timeout): after 0.2 s, 0.4 s, ... up to 5 s, each shortened
-    at random, and not if the pause would end after the deadline. The answer may have
-    been lost on its way back, so `call` must be one that may be made twice.
+    at random, and not if the pause would end after the deadline. A busy server that says
+    when to come again (`Busy.retry_after`) is not asked before. The answer may have been
+    lost on its way back, so `call` must be one that may be made twice.
 
     Raises the error that the server answered with, as one of ours (`explain`);
     Unavailable if it never did.
@@ -50,6 +51,8 @@ def retrying(
         except grpc.RpcError as error:
             known = explain(error)
             wait = pause * jitter()
+            if isinstance(known, Busy):
+                wait = max(wait, known.retry_after * (1.5 - jitter() / 2))
             if not isinstance(known, again) or clock() + wait >= end:
                 raise known from error
         sleep(wait)

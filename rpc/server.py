@@ -23,7 +23,7 @@ from grpc_reflection.v1alpha import reflection  # type: ignore[import-untyped]
 
 from crypto.errors import SailauError
 from rpc.credentials import MAX_REQUEST, server_options
-from rpc.interceptor import Interceptor
+from rpc.interceptor import Interceptor, Observe
 
 DEFAULT_WORKERS = 16
 QUEUE_PER_WORKER = 4
@@ -59,13 +59,14 @@ class Server:
         *,
         workers: int = DEFAULT_WORKERS,
         max_request: int = MAX_REQUEST,
+        observe: Observe = lambda _: None,
     ) -> None:
-        """Take the address (host:port). Raises ListenError."""
+        """Take the address (host:port); `observe` is told of each call. Raises ListenError."""
         self._names = tuple(service_names)
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix="rpc")
         self.grpc_server = grpc.server(
             self._pool,
-            interceptors=[Interceptor()],
+            interceptors=[Interceptor(observe)],
             options=server_options(max_request, _connections()),
             maximum_concurrent_rpcs=workers * (1 + QUEUE_PER_WORKER),
         )

@@ -68,8 +68,8 @@ class Tabulator:
         A failure is logged, shown in `notices`, and tried again.
         """
         while not stop.is_set():
-            size = self._log.size()
             try:
+                size = self._log.size()
                 self.step()
             except Exception as error:
                 self._report(error)

@@ -7,18 +7,21 @@ import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import pytest
 
 from ballotbox import admission as admissions
-from ballotbox.admission import Admission
-from ballotbox.errors import AdmissionBusy, AdmissionFailed
+from ballotbox import workers
+from ballotbox.admission import Admission, Ticket
+from ballotbox.encryption import encrypt_ballot
+from ballotbox.errors import AdmissionAbandoned, AdmissionBusy, AdmissionFailed
+from ballotbox.workers import WorkerDied, check_batch
 from crypto.errors import Malformed, Rejected
-from crypto.parameters import TOY
+from crypto.parameters import STANDARD, TOY
 from record.artifacts import Artifact
-from tests.ballots import begin_device, encrypt
+from tests.ballots import begin_device, encrypt, rehashed
 from tests.world import World
 
 
@@ -83,19 +86,16 @@ def test_the_checking_survives_its_processes(world: World, pool: Admission) -> N
         pool.verify(world.keys, bad(world))
 
 
-def _die(*_: object) -> None:
-    os._exit(1)
-
-
-def test_a_ballot_that_kills_every_process_is_given_up(
-    world: World, pool: Admission, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """After three attempts its sender is told; the next ballot is checked."""
-    with monkeypatch.context() as patch:
-        patch.setattr(admissions, "_verify", _die)
-        with pytest.raises(AdmissionFailed, match="three times"):
-            pool.verify(world.keys, good(world))
+def test_a_process_that_is_killed_over_a_ballot_is_replaced(world: World, pool: Admission) -> None:
+    """Whoever was being checked is checked by another one."""
     pool.verify(world.keys, good(world))
+    children = [child for child in multiprocessing.active_children() if child.pid]
+    for child in children:
+        os.kill(child.pid or 0, signal.SIGSTOP)  # so that none can be done already
+    tickets = [pool.submit(world.keys, good(world)) for _ in range(4)]
+    for child in children:
+        os.kill(child.pid or 0, signal.SIGKILL)
+    assert [ticket.result() for ticket in tickets] == [False] * 4
 
 
 def test_a_full_queue_says_so_at_once(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -103,18 +103,20 @@ def test_a_full_queue_says_so_at_once(world: World, monkeypatch: pytest.MonkeyPa
     admission = Admission(world.artifacts[0], workers=0, queue=1)
     entered, leave = threading.Event(), threading.Event()
 
-    def slowly(*_: object) -> None:
+    def slowly(*_: object) -> list[None]:
         entered.set()
         assert leave.wait(60)
+        return [None]
 
     artifact = good(world)
     with monkeypatch.context() as patch:
-        patch.setattr(admissions, "verify_ballot", slowly)
+        patch.setattr(workers, "verify_ballots", slowly)
         first = threading.Thread(target=admission.verify, args=(world.keys, artifact))
         first.start()
         assert entered.wait(60)
-        with pytest.raises(AdmissionBusy):
+        with pytest.raises(AdmissionBusy) as caught:
             admission.verify(world.keys, artifact)
+        assert 0 < caught.value.retry_after <= 10
         leave.set()
         first.join()
     admission.verify(world.keys, artifact)
@@ -136,3 +138,247 @@ def test_a_closed_admission_checks_nothing(world: World) -> None:
     admission.close()
     with pytest.raises(AdmissionFailed, match="stopping"):
         admission.verify(world.keys, good(world))
+
+
+# --- several together
+
+
+def tampered(world: World, change: str) -> Artifact:
+    """A signed ballot in which one thing is wrong, its hashes right where they can be."""
+    ballot = encrypt(world).ballot
+    first, *rest = ballot.contests
+    chosen, *others = first.selections
+    if change == "5.B":
+        return world.sign(replace(ballot, identifier_hash=bytes(32)))
+    if change == "8.B":
+        return world.sign(replace(ballot, confirmation_code=bytes(32)))
+    if change == "8.A":
+        return world.sign(replace(ballot, contests=(replace(first, contest_hash=bytes(32)), *rest)))
+    if change == "R.nonce-proof":
+        nonce = replace(ballot.encrypted_nonce, c1=bytes(32))
+        return world.sign(replace(ballot, encrypted_nonce=nonce))
+    if change == "7.D":
+        scalars = first.limit_proof.responses
+        proof = replace(
+            first.limit_proof, responses=((scalars[0] + 1) % world.group.q, *scalars[1:])
+        )
+        return world.sign(replace(ballot, contests=(replace(first, limit_proof=proof), *rest)))
+    if change == "6.A":
+        chosen = replace(chosen, beta=world.group.p - chosen.beta)
+    elif change == "6.D":
+        one, *more = chosen.proof.challenges
+        proof = replace(chosen.proof, challenges=((one + 1) % world.group.q, *more))
+        chosen = replace(chosen, proof=proof)
+    first = replace(first, selections=(chosen, *others))
+    return world.sign(rehashed(world, replace(ballot, contests=(first, *rest))))
+
+
+CHECKS = ["5.B", "6.A", "6.D", "7.D", "8.A", "8.B", "R.nonce-proof"]
+
+
+def test_a_batch_with_one_wrong_ballot_of_each_kind_names_exactly_those(world: World) -> None:
+    """The good ones among them hold; each refusal is that of its own ballot."""
+    batch = [good(world)]
+    for check in CHECKS:
+        batch += [tampered(world, check), good(world)]
+    candidates = [(artifact.data, b"") for artifact in batch]
+    candidates.append((world.artifacts[1].data, b""))
+    *verdicts, last = check_batch(world.context, world.keys, candidates)
+    assert isinstance(last, Malformed)
+    assert verdicts[::2] == [False] * (len(CHECKS) + 1)
+    refusals = verdicts[1::2]
+    assert [r.check for r in refusals if isinstance(r, Rejected)] == CHECKS
+
+
+def hinted(world: World) -> tuple[Artifact, bytes]:
+    """A ballot with its hints, as a device makes them."""
+    state = world.state.devices["ballot-box-1"]
+    field = state.chain.field(state.last)
+    chosen = {"president": {"abai": 1}}
+    made = encrypt_ballot(
+        world.context, world.keys, "ballot-box-1", "centre", "full", chosen, field
+    )
+    return world.sign(made.ballot), made.hints
+
+
+def test_hints_are_told_apart_by_whether_they_are_right() -> None:
+    """Wrong ones, another's and garbage refuse nothing; a wrong ballot stays wrong with them."""
+    world = World.create(STANDARD, trustees=1, quorum=1)
+    begin_device(world)
+    (one, hints), (two, others) = hinted(world), hinted(world)
+    flipped = hints[:-1] + bytes([hints[-1] ^ 1])
+    wrong = tampered(world, "R.nonce-proof")
+    batch = [(one, hints), (one, b""), (one, b"garbage"), (one, flipped), (two, hints)]
+    batch += [(two, others), (wrong, hints)]
+    candidates = [(artifact.data, hint) for artifact, hint in batch]
+    *verdicts, refusal = check_batch(world.context, world.keys, candidates)
+    assert verdicts == [True, False, False, False, False, True]
+    assert isinstance(refusal, Rejected)
+    assert refusal.check == "R.nonce-proof"
+
+
+# --- who waits, and for what: workers that do as they are told
+
+
+class Desk:
+    """Stands for the worker processes; each batch waits for `leave`."""
+
+    def __init__(self) -> None:
+        self.batches: list[list[bytes]] = []
+        self.entered = threading.Semaphore(0)
+        self.leave = threading.Semaphore(0)
+        self.deadly: set[bytes] = set()
+
+    def worker(self, _: bytes) -> _DeskWorker:
+        return _DeskWorker(self)
+
+
+class _DeskWorker:
+    def __init__(self, desk: Desk) -> None:
+        self.desk = desk
+        self.keys: object = None
+
+    def use(self, keys: object) -> None:
+        self.keys = keys
+
+    def check(self, keys: object, batch: list[tuple[bytes, bytes]]) -> list[bool]:
+        self.keys = keys
+        self.desk.batches.append([data for data, _ in batch])
+        self.desk.entered.release()
+        assert self.desk.leave.acquire(timeout=60)
+        if self.desk.deadly & {data for data, _ in batch}:
+            raise WorkerDied
+        return [False] * len(batch)
+
+    def close(self) -> None:
+        pass
+
+
+@pytest.fixture
+def desk(monkeypatch: pytest.MonkeyPatch) -> Desk:
+    """In the place of processes."""
+    desk = Desk()
+    monkeypatch.setattr(admissions, "Worker", desk.worker)
+    return desk
+
+
+def artifact(world: World, data: bytes) -> Artifact:
+    return replace(world.artifacts[1], data=data)
+
+
+class Held:
+    """An admission whose only worker is busy with a first ballot, so that others wait."""
+
+    def __init__(self, world: World, desk: Desk, **options: int) -> None:
+        self.world, self.desk = world, desk
+        self.admission = Admission(world.artifacts[0], workers=1, **options)
+        self.tickets: list[Ticket] = []
+        self.submit(b"first", "first")
+        assert desk.entered.acquire(timeout=60)
+
+    def submit(self, data: bytes, sender: str, wanted: Callable[[], bool] = lambda: True) -> Ticket:
+        ticket = self.admission.submit(
+            self.world.keys, artifact(self.world, data), sender=sender, wanted=wanted
+        )
+        self.tickets.append(ticket)
+        return ticket
+
+    def finish(self) -> list[list[bytes]]:
+        """Let everything be checked; the batches after the first."""
+        for _ in range(100):
+            self.desk.leave.release()
+        for ticket in self.tickets:
+            ticket.wait()
+        self.admission.close()
+        return self.desk.batches[1:]
+
+
+def test_what_waits_is_checked_together_and_a_lone_ballot_at_once(world: World, desk: Desk) -> None:
+    """The first did not wait for company; who came meanwhile is one batch, of bounded size."""
+    held = Held(world, desk, batch=3)
+    for n in range(4):
+        held.submit(b"%d" % n, f"device {n}")
+    batches = held.finish()
+    assert desk.batches[0] == [b"first"]
+    assert batches[0] == [b"0", b"1", b"2"]
+    assert b"3" in batches[1]
+
+
+def test_a_backlog_of_one_device_is_not_before_the_others(world: World, desk: Desk) -> None:
+    """Turn by turn: the second device's first ballot is second, whatever the first has sent."""
+    held = Held(world, desk, batch=2)
+    for n in range(5):
+        held.submit(b"a%d" % n, "a")
+    held.submit(b"b0", "b")
+    held.submit(b"c0", "c")
+    order = [data for batch in held.finish() for data in batch]
+    assert order == [b"a0", b"b0", b"c0", b"a1", b"a2", b"a3", b"a4"]
+
+
+def test_a_device_has_its_share_of_the_queue_and_no_more(world: World, desk: Desk) -> None:
+    """Beyond it, it is busy for this one and not for another."""
+    held = Held(world, desk, queue=10, share=2)
+    held.submit(b"a0", "a")
+    held.submit(b"a1", "a")
+    with pytest.raises(AdmissionBusy):
+        held.submit(b"a2", "a")
+    held.submit(b"b0", "b")
+    assert sorted(data for batch in held.finish() for data in batch) == [b"a0", b"a1", b"b0"]
+
+
+def test_whoever_has_most_gives_way_when_the_queue_is_full(world: World, desk: Desk) -> None:
+    """A newcomer gets in; the newest of the largest backlog is told to come again."""
+    held = Held(world, desk, queue=4, share=4)
+    backlog = [held.submit(b"a%d" % n, "a") for n in range(4)]
+    newcomer = held.submit(b"b0", "b")
+    with pytest.raises(AdmissionBusy) as caught:
+        backlog[3].result()
+    assert caught.value.retry_after > 0
+    held.submit(b"b1", "b")
+    for sender in ("a", "b"):  # two each: nobody has more than the other
+        with pytest.raises(AdmissionBusy):
+            held.submit(b"x", sender)
+    held.submit(b"c0", "c")
+    held.finish()
+    assert newcomer.result() is False
+    assert backlog[0].result() is False
+
+
+def test_what_nobody_waits_for_costs_nothing(world: World, desk: Desk) -> None:
+    """Cancelled, or past its deadline, while it waited: it never reaches a worker."""
+    held = Held(world, desk)
+    gone = held.submit(b"gone", "a", wanted=lambda: False)
+    dropped = held.submit(b"dropped", "a")
+    dropped.drop()
+    kept = held.submit(b"kept", "a")
+    assert held.finish() == [[b"kept"]]
+    assert kept.result() is False
+    for ticket in (gone, dropped):
+        with pytest.raises(AdmissionAbandoned):
+            ticket.result()
+
+
+def test_a_worker_that_dies_costs_its_batch_another_attempt(world: World, desk: Desk) -> None:
+    """Whoever was in it is tried alone; the one over which they die is given up, and named."""
+    held = Held(world, desk)
+    desk.deadly = {b"deadly"}
+    tickets = {name: held.submit(name, name.decode()) for name in (b"one", b"deadly", b"two")}
+    batches = held.finish()
+    assert batches[0] == [b"one", b"deadly", b"two"]
+    assert sorted(batches[1:]) == [[b"deadly"], [b"deadly"], [b"one"], [b"two"]]
+    assert tickets[b"one"].result() is tickets[b"two"].result() is False
+    with pytest.raises(AdmissionFailed, match="three times"):
+        tickets[b"deadly"].result()
+
+
+def test_who_waits_at_the_end_is_told(world: World, desk: Desk) -> None:
+    """Closing lets the batch that has begun finish, and turns the others away."""
+    held = Held(world, desk)
+    waiting = held.submit(b"waiting", "a")
+    closing = threading.Thread(target=held.admission.close)
+    closing.start()
+    with pytest.raises(AdmissionFailed, match="stopping"):
+        waiting.result()
+    desk.leave.release()
+    closing.join()
+    assert held.tickets[0].result() is False

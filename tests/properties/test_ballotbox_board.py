@@ -7,15 +7,18 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ballotbox.admission import Admission
+from ballotbox.admission import Admission, Ticket
+from ballotbox.arrivals import Accepted, Arrival, manner_of, timing_of
 from ballotbox.board import Board
 from ballotbox.errors import StoreDamaged, StoreForeign
+from ballotbox.sequencer import Manner, Timing
 from ballotbox.store import SqliteStore
 from crypto.errors import Malformed, Rejected
 from crypto.group import mpz
@@ -33,14 +36,16 @@ from record.artifacts import (
     Purpose,
     Role,
     Selection,
+    Statement,
     signed_message,
 )
 from record.checkpoint import verify_checkpoint
 from record.election import ElectionKeys
+from record.manifest import Manifest
 from record.state import Phase, Status
 from sailau.v1 import record_pb2
 from tests.ballots import Plain, close_statement, device_statement, encrypt, rehashed
-from tests.world import World
+from tests.world import World, manifest_bytes, manifest_document
 
 TOY_GROUP = TOY[-1]
 FULL = Plain({"president": (0, 1, 0), "council": (2, 1)})
@@ -405,9 +410,18 @@ class Together(Admission):
         super().__init__(world.artifacts[0], workers=0)
         self.barrier = threading.Barrier(2)
 
-    def verify(self, keys: ElectionKeys, artifact: Artifact) -> None:
-        super().verify(keys, artifact)
+    def submit(
+        self,
+        keys: ElectionKeys,
+        artifact: Artifact,
+        *,
+        hints: bytes = b"",
+        sender: str = "",
+        wanted: Callable[[], bool] = lambda: True,
+    ) -> Ticket:
+        ticket = super().submit(keys, artifact, hints=hints, sender=sender, wanted=wanted)
         self.barrier.wait(60)
+        return ticket
 
 
 def test_of_two_ballots_for_the_same_place_in_the_chain_one_is_taken(polls: Polls) -> None:
@@ -668,3 +682,171 @@ def test_a_database_with_another_history_never_signs_again(polls: Polls) -> None
     polls.store = other
     with pytest.raises(StoreDamaged, match="must not fork"):
         polls._open()
+
+
+# --- hints
+
+
+class Judge(Admission):
+    """Passes every ballot; hints hold if they say so."""
+
+    def __init__(self, election: Artifact) -> None:
+        super().__init__(election, workers=0)
+        self.senders: list[str] = []
+
+    def submit(
+        self,
+        keys: ElectionKeys,
+        artifact: Artifact,
+        *,
+        hints: bytes = b"",
+        sender: str = "",
+        wanted: Callable[[], bool] = lambda: True,
+    ) -> Ticket:
+        self.senders.append(sender)
+        ticket = Ticket(keys, artifact, hints, wanted)
+        ticket.settle(hints == b"right")
+        return ticket
+
+
+def test_hints_are_kept_with_their_ballot_if_they_hold(polls: Polls, tmp_path: Path) -> None:
+    """Wrong ones refuse nothing and are forgotten; those of a known ballot are not looked at."""
+    judge = Judge(polls.world.artifacts[0])
+    board = polls.reopen(judge)
+    indices = {}
+    for hints in (b"right", b"wrong", b""):
+        artifact = polls.world.append(encrypt(polls.world, FULL).ballot)
+        indices[hints] = board.accept(artifact, hints).index
+        assert not board.accept(artifact, b"right").new
+    assert board.read_hints(0, 100) == {indices[b"right"]: b"right"}
+    assert judge.senders == ["device ballot-box-1"] * 3
+    board.export(tmp_path / "record")
+    with read_archive(tmp_path / "record") as archive:
+        pairs = list(archive.with_hints(polls.world.log_key))
+    assert [data for data, _ in pairs] == polls.world.data()
+    assert {n: hints for n, (_, hints) in enumerate(pairs) if hints} == {
+        indices[b"right"]: b"right"
+    }
+    assert polls.reopen().read_hints(0, 100) == {indices[b"right"]: b"right"}
+
+
+# --- many of one device, in order
+
+
+def begun(polls: Polls, *artifacts: Artifact) -> list[Arrival]:
+    return [polls.board.begin(artifact, alone=False) for artifact in artifacts]
+
+
+def test_a_chain_of_one_device_is_settled_together(polls: Polls) -> None:
+    """Ballots that nobody has seen, their decisions and what is known already, in order."""
+    first = polls.world.append(encrypt(polls.world, FULL).ballot)
+    known = polls.take(first.data)
+    ballots = [polls.world.append(encrypt(polls.world, FULL).ballot) for _ in range(2)]
+    code = ballots[0].statement.confirmation_code  # type: ignore[union-attr]
+    cast = polls.world.append(Cast("ballot-box-1", code))
+    size = polls.board.size()
+    arrivals = begun(polls, first, *ballots, cast)
+    assert list(polls.board.settle(arrivals)) == [
+        Accepted(known, new=False),
+        *(Accepted(n, new=True) for n in (size, size + 1, size + 2)),
+    ]
+    assert [known.size for known in polls.store.checkpoints(size)] == [size, size + 3]
+    assert polls.board.read(size).data == ballots[0].data
+    again = list(polls.board.settle(begun(polls, first, *ballots, cast)))
+    assert [accepted.new for accepted in again] == [False] * 4
+
+
+def test_nothing_is_stored_behind_what_is_refused(polls: Polls) -> None:
+    """Neither for its proof nor for its place; what came before stays."""
+    world = polls.world
+    first = world.sign(encrypt(world, FULL).ballot)
+    spare = encrypt(world, FULL).ballot
+    for wrong, check in (
+        (world.sign(replace(spare, confirmation_code=bytes(32))), "8.B"),
+        (world.sign(Cast("ballot-box-1", bytes(32))), "R.cast"),
+    ):
+        polls.take(polls.world.append(encrypt(polls.world, FULL).ballot).data)
+        first = world.append(encrypt(world, FULL).ballot)
+        code = first.statement.confirmation_code  # type: ignore[union-attr]
+        late = world.sign(Cast("ballot-box-1", code))
+        size = polls.board.size()
+        settling = polls.board.settle(begun(polls, first, wrong, late))
+        assert next(settling).index == size
+        with pytest.raises(Rejected) as caught:
+            next(settling)
+        assert caught.value.check == check
+        assert polls.board.size() == size + 1
+
+
+def test_a_chain_is_refused_before_it_costs_anything(polls: Polls) -> None:
+    """A signature that is not the device's, and whatever comes when the polls are closed."""
+    ballot = encrypt(polls.world, FULL).ballot
+    artifact = polls.world.sign(ballot)
+    judge = Judge(polls.world.artifacts[0])
+    board = polls.reopen(judge)
+    other = polls.world.sign(replace(ballot, unit="village"))
+    with pytest.raises(Rejected) as caught:
+        board.begin(replace(artifact, signature=other.signature), alone=False)
+    assert caught.value.check == "R.signature"
+    polls.close()
+    with pytest.raises(Rejected) as caught:
+        board.begin(artifact, alone=False)
+    assert caught.value.check == "R.after-close"
+    assert judge.senders == []
+
+
+# --- groups of the manifest
+
+
+def test_the_manifest_says_how_long_a_group_waits() -> None:
+    """Without it a tenth of a second."""
+    document = manifest_document()
+    assert timing_of(manifest_of(document)) == Timing(0.1)
+    document["groups"] = {"ballots": 300, "seconds": 20}
+    timing = timing_of(manifest_of(document))
+    assert timing == Timing(20, minimum=300)
+    assert timing.most == 300
+
+
+def manifest_of(document: dict[str, Any]) -> Manifest:
+    return World.begin(TOY_GROUP, manifest_bytes(document), 1, 1).context.manifest
+
+
+def test_how_statements_wait() -> None:
+    """Voters' for a group; the close and a missing device go behind them; nobody else waits."""
+    code = bytes(32)
+    patient: list[Statement] = [Cast("a", code), Challenge("a", code)]
+    assert {manner_of(statement) for statement in patient} == {Manner.PATIENT}
+    closing: list[Statement] = [DeviceMissing("a", "lost"), PollsClose(0, 0, 0, 0)]
+    assert {manner_of(statement) for statement in closing} == {Manner.CLOSING}
+    assert manner_of(DecryptionSession(1, (1,), Purpose.DRILL)) is Manner.OWN
+
+
+def test_a_vote_that_waits_is_not_shut_out_by_the_close(tmp_path: Path) -> None:
+    """The close settles its group first; its own counts are wrong then, and it is told so."""
+    polls = Polls(tmp_path)
+    world = polls.world
+    ballot = polls.submit()
+    for statement in (
+        close_statement(world, "ballot-box-1"),
+        DeviceMissing("ballot-box-2", "lost"),
+    ):
+        polls.take(world.append(statement).data)
+    closing = world.sign(world.state.counts())
+    cast = world.append(Cast("ballot-box-1", ballot.confirmation_code))
+    sequencer = polls.board._sequencer
+    sequencer._timing = Timing(3600.0, minimum=100)
+    voting = threading.Thread(target=polls.board.accept, args=(cast,))
+    voting.start()
+    for _ in range(600):
+        if sequencer._waiting:
+            break
+        threading.Event().wait(0.1)
+    with pytest.raises(Rejected) as caught:
+        polls.board.accept(closing)
+    assert caught.value.check == "R.polls-close"
+    voting.join(60)
+    assert polls.board.transcript.state.counts().cast == 1
+    polls.board.accept(world.sign(world.state.counts()))
+    assert polls.board.transcript.phase is Phase.CLOSED
+    polls.store.close()

@@ -40,7 +40,7 @@ def encrypt(world: World, selections: Selections) -> Ballot:
     """A full ballot of the centre."""
     return encrypt_ballot(
         world.context, world.keys, "ballot-box-1", "centre", "full", selections, FIELD
-    )[0]
+    ).ballot
 
 
 @st.composite
@@ -88,7 +88,7 @@ def test_every_allowed_ballot_verifies_and_opens_to_the_choice(
 def test_a_ballot_over_the_standard_group_verifies() -> None:
     """The same over the real parameters, challenge and audit included."""
     world = World.create(STANDARD, trustees=2, quorum=2)
-    ballot, secrets = encrypt_ballot(
+    made = encrypt_ballot(
         world.context,
         world.keys,
         "ballot-box-1",
@@ -97,6 +97,7 @@ def test_a_ballot_over_the_standard_group_verifies() -> None:
         {"president": {"gulnar": 1}, "council": {"yes": 2, "no": 1}},
         FIELD,
     )
+    ballot, secrets = made.ballot, made.secrets
     verify_ballot(world.context, world.keys, ballot)
     file = make_challenge_file(
         world.context, world.keys, ballot, secrets.ballot_nonce, secrets.selections
@@ -161,10 +162,8 @@ def test_errors_and_reprs_do_not_tell_the_choice() -> None:
         encrypt(world, {"president": {"abai": 1, "gulnar": 1}})
     assert "abai" not in str(caught.value)
     assert "gulnar" not in str(caught.value)
-    _, secrets = encrypt_ballot(
-        world.context, world.keys, "ballot-box-1", "centre", "short", {}, FIELD
-    )
-    assert repr(secrets) == "BallotSecrets(<redacted>)"
+    made = encrypt_ballot(world.context, world.keys, "ballot-box-1", "centre", "short", {}, FIELD)
+    assert repr(made.secrets) == "BallotSecrets(<redacted>)"
 
 
 # --- the machine

@@ -471,7 +471,7 @@ def test_an_outcome_is_not_guessed_when_the_database_changed_hands(
 
     def bring_up() -> None:
         time.sleep(0.3)
-        statement = "UPDATE meta SET value = 'sailau-board/3' WHERE name = 'schema'"
+        statement = "UPDATE meta SET value = 'sailau-board/99' WHERE name = 'schema'"
         postgres_cluster.execute(statement, database_of(postgres_dsn))
         proxy.refuse = False
 
@@ -480,7 +480,7 @@ def test_an_outcome_is_not_guessed_when_the_database_changed_hands(
     with pytest.raises(StoreOutcomeUnknown):
         proxied.append(3, artifact(3))
     thread.join()
-    with pytest.raises(StoreUnsupported, match="sailau-board/3"):
+    with pytest.raises(StoreUnsupported, match="sailau-board/99"):
         proxied.wait_for_leadership(1)
 
 
@@ -640,9 +640,9 @@ def test_a_leader_of_an_older_program_does_not_come_back(
 ) -> None:
     """After its session was lost, the schema may be a newer one."""
     with psycopg.connect(postgres_dsn) as session:
-        session.execute("UPDATE meta SET value = 'sailau-board/3' WHERE name = 'schema'")
+        session.execute("UPDATE meta SET value = 'sailau-board/99' WHERE name = 'schema'")
     end_sessions(postgres_cluster, postgres_dsn)
-    with pytest.raises(StoreUnsupported, match="sailau-board/3"):
+    with pytest.raises(StoreUnsupported, match="sailau-board/99"):
         store.append(3, artifact(3))
 
 

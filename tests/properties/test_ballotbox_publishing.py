@@ -227,6 +227,29 @@ def test_cosignatures_are_added_to_the_published_checkpoint(live: Live) -> None:
     assert (live.directory / "checkpoint").read_bytes() == head.note + line
 
 
+def test_hints_are_published_beside_their_ballots(live: Live) -> None:
+    """Those that came with an artifact, however many artifacts are published at once."""
+    live.play()
+    ballots = [live.world.append(device_statement(live.world, "ballot-box-1"))]
+    ballots += [live.world.append(encrypt(live.world, FULL).ballot) for _ in range(3)]
+    first = live.store.size()
+    data = [artifact.data for artifact in ballots]
+    live.store.append(first, data, None, {first + 1: b"one", first + 3: b"three"})
+    board = Board.open(
+        live.store,
+        live.world.artifacts[0],
+        server_key=live.world.role_key(Role.SERVER),
+        log_key=live.world.secrets.log,
+    )
+    publisher = Publisher(board, live.directory, interval=0.0)
+    publisher.step()
+    publisher.close()
+    with read_archive(live.directory) as record:
+        hints = [hint for _, hint in record.with_hints(live.world.log_key)]
+    assert hints[first:] == [b"", b"one", b"", b"three"]
+    assert set(hints[:first]) == {b""}
+
+
 def test_groups_that_come_fast_are_published_together(tmp_path: Path) -> None:
     """A checkpoint stays for its interval, so that witnesses can sign it."""
     live = Live(tmp_path)

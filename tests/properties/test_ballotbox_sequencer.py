@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ballotbox.sequencer import Member, Sequencer, Timing, shuffled
+from ballotbox.sequencer import Manner, Member, Sequencer, Timing, shuffled
 
 Group = Sequence[Member[int, int]]
 
@@ -113,3 +113,141 @@ def test_the_order_of_different_senders_is_drawn() -> None:
     """Of 20 members of 20 senders, two drawings are the same once in 20! times."""
     group: list[Member[int, int]] = [Member(n, str(n)) for n in range(20)]
     assert [m.item for m in shuffled(group)] != [m.item for m in shuffled(group)]
+
+
+# --- groups that have a minimum, and what does not wait
+
+
+class Watch:
+    """A clock that stands still until it is set."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class Scene:
+    """A sequencer whose patient members wait an hour, and threads that wait there."""
+
+    def __init__(self, **timing: int) -> None:
+        self.ledger, self.watch = Ledger(), Watch()
+        self.sequencer = Sequencer(self.ledger.settle, Timing(3600.0, **timing), self.watch)
+        self.threads: list[threading.Thread] = []
+
+    def send(self, number: int, sender: str, manner: Manner = Manner.PATIENT) -> None:
+        """From a thread of its own; returns once it is queued."""
+        self.chain([(number, manner)], sender)
+
+    def chain(self, items: list[tuple[int, Manner]], sender: str) -> None:
+        queued = threading.Event()
+        real = self.sequencer._next_group
+
+        def run() -> None:
+            self.sequencer.submit_chain(items, sender)
+
+        def next_group(member: Member[int, int]) -> list[Member[int, int]]:
+            queued.set()
+            return real(member)
+
+        self.sequencer._next_group = next_group  # type: ignore[method-assign]
+        self.threads.append(threading.Thread(target=run, daemon=True))
+        self.threads[-1].start()
+        assert queued.wait(60)
+        self.sequencer._next_group = real  # type: ignore[method-assign]
+
+    def join(self) -> list[list[int]]:
+        """Every thread got its answer; the groups, each in ascending order."""
+        for thread in self.threads:
+            thread.join(60)
+            assert not thread.is_alive()
+        return [sorted(group) for group in self.ledger.groups]
+
+
+def test_a_group_waits_for_its_minimum() -> None:
+    """Two wait; the third settles all of them."""
+    scene = Scene(minimum=3)
+    scene.send(1, "a")
+    scene.send(2, "b")
+    assert scene.ledger.groups == []
+    scene.send(3, "c")
+    assert scene.join() == [[1, 2, 3]]
+
+
+def test_a_group_does_not_wait_longer_than_it_may() -> None:
+    """By the clock of its first member, whoever comes then."""
+    scene = Scene(minimum=100)
+    scene.send(1, "a")
+    scene.watch.now = 3599.0
+    scene.send(2, "b")
+    assert scene.ledger.groups == []
+    scene.watch.now = 3600.0
+    scene.send(3, "c")
+    assert scene.join() == [[1, 2, 3]]
+
+
+def test_a_minimum_may_be_more_than_the_usual_limit() -> None:
+    """The limit is for those without."""
+    assert Timing(limit=256, minimum=1000).most == 1000
+    assert Timing(limit=256, minimum=2).most == 256
+
+
+def test_what_says_nothing_about_voters_does_not_wait_and_ends_no_wait() -> None:
+    """It is a group of its own, before those who wait."""
+    scene = Scene(minimum=3)
+    scene.send(1, "a")
+    scene.send(2, "trustee", Manner.OWN)
+    scene.threads[-1].join(60)
+    assert scene.ledger.groups == [[2]]
+    scene.send(3, "b")
+    scene.send(4, "c")
+    assert scene.join() == [[2], [1, 3, 4]]
+
+
+def test_nothing_overtakes_what_its_own_sender_sent_before() -> None:
+    """A device's close waits with its last ballot, and comes after it."""
+    scene = Scene(minimum=3)
+    scene.send(1, "a")
+    scene.send(2, "a", Manner.OWN)
+    assert scene.ledger.groups == []
+    scene.send(3, "b")
+    scene.join()
+    (group,) = scene.ledger.groups
+    assert group.index(1) < group.index(2)
+
+
+def test_what_closes_the_door_lets_those_who_wait_in_first() -> None:
+    """However few they are: a vote that was there before the close is not shut out."""
+    scene = Scene(minimum=100)
+    scene.send(1, "a")
+    scene.send(2, "b")
+    scene.send(3, "administrator", Manner.CLOSING)
+    assert scene.join() == [[1, 2], [3]]
+
+
+def test_a_chain_is_settled_in_order_and_in_one_group() -> None:
+    """A stream of one sender: what does not wait is not behind what does, and nothing is lost."""
+    scene = Scene(minimum=3)
+    patient = [(n, Manner.PATIENT) for n in (2, 3, 4)]
+    scene.chain([(1, Manner.OWN), *patient, (5, Manner.OWN)], "a")
+    scene.join()
+    assert [n for group in scene.ledger.groups for n in group] == [1, 2, 3, 4, 5]
+    assert scene.ledger.groups[-1][-4:] == [2, 3, 4, 5]
+
+
+def test_a_chain_knows_what_failed_before() -> None:
+    """Each member knows the one before; whoever settles them may stop there."""
+
+    def settle(group: Group) -> None:
+        for member in group:
+            if member.item < 0 or (member.after is not None and member.after.failed):
+                member.fail(ValueError(str(member.item)))
+            else:
+                member.succeed(member.item)
+
+    sequencer = Sequencer(settle, Timing())
+    items = [(n, Manner.PATIENT) for n in (1, -2, 3, 4)]
+    members = sequencer.submit_chain(items, "a")
+    assert [member.failed for member in members] == [False, True, True, True]
+    assert sequencer.submit_chain([], "a") == []

@@ -217,9 +217,9 @@ def test_two_servers_never_open_one_file(path: Path) -> None:
 def test_another_schema_is_refused_by_name(location: str) -> None:
     """A newer version's database is not touched."""
     statement = "UPDATE meta SET value = ? WHERE name = 'schema'"
-    behind_its_back(location, statement, b"sailau-board/3")
+    behind_its_back(location, statement, b"sailau-board/99")
     before = None if is_dsn(location) else Path(location).read_bytes()
-    with pytest.raises(StoreUnsupported, match="sailau-board/3"):
+    with pytest.raises(StoreUnsupported, match="sailau-board/99"):
         open_store(location, BASE_HASH)
     assert before is None or Path(location).read_bytes() == before
 
@@ -278,6 +278,7 @@ def test_a_database_of_the_first_version_is_brought_up(empty: str, artifacts: li
     store.add_checkpoint(StoredCheckpoint(0, bytes(32), b"empty"))
     store.add_cosignatures(5, [b"line"])
     assert store.cosignatures(5) == [b"line"]
+    assert store.hints(0, 100) == {}
     with pytest.raises(StoreConflict):
         store.add_checkpoint(StoredCheckpoint(store.size() + 1, bytes(32), b"note"))
     store.close()
@@ -303,6 +304,24 @@ def test_a_foreign_database_is_not_brought_up(empty: str, artifacts: list[bytes]
         open_store(empty, b"i" * 32)
     with pytest.raises(Exception, match="cosignatures"):
         behind_its_back(empty, "SELECT * FROM cosignatures")
+
+
+def test_hints_are_kept_beside_their_artifacts(empty: str, artifacts: list[bytes]) -> None:
+    """In the same transaction, or not at all; after opening again."""
+    store = create_store(empty, BASE_HASH)
+    store.append(0, artifacts[:3], None, {1: b"one", 2: b"two"})
+    with pytest.raises(StoreConflict):
+        store.append(3, artifacts[3:4], None, {2: b"again"})
+    with pytest.raises(StoreConflict):
+        store.append(3, artifacts[3:4], None, {9: b"of nothing"})
+    assert store.size() == 3
+    store.append(3, artifacts[3:4], None, {3: b"three"})
+    store.close()
+    store = opened(empty)
+    assert store.hints(0, 10) == {1: b"one", 2: b"two", 3: b"three"}
+    assert store.hints(2, 1) == {2: b"two"}
+    assert store.hints(4, 10) == {}
+    store.close()
 
 
 # --- damage

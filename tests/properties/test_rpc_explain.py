@@ -2,20 +2,34 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import grpc
 import pytest
+from google.protobuf.message import Message
+from google.rpc.error_details_pb2 import ErrorInfo, RetryInfo  # type: ignore[import-untyped]
+from google.rpc.status_pb2 import Status  # type: ignore[import-untyped]
 
-from rpc.errors import NobodyThere, Unavailable, WrongServer, explain
+from rpc.errors import (
+    LONGEST_RETRY,
+    Busy,
+    NobodyThere,
+    Unavailable,
+    WrongServer,
+    explain,
+    status_of,
+)
+from rpc.retry import retrying
 
 ALL = "failed to connect to all addresses; last error: "
 TLS = "Ssl handshake failed: SSL_ERROR_SSL: error:1000007d:SSL routines:OPENSSL_internal:"
 
 
 class Failed(grpc.RpcError, grpc.Call):
-    """A call that failed with a status and no details of ours."""
+    """A call that failed with a status, and with `trailer` as its google.rpc.Status."""
 
-    def __init__(self, code: grpc.StatusCode, details: str) -> None:
-        self._code, self._details = code, details
+    def __init__(self, code: grpc.StatusCode, details: str, trailer: bytes = b"") -> None:
+        self._code, self._details, self._trailer = code, details, trailer
 
     def code(self) -> grpc.StatusCode:
         return self._code
@@ -23,8 +37,8 @@ class Failed(grpc.RpcError, grpc.Call):
     def details(self) -> str:
         return self._details
 
-    def trailing_metadata(self) -> tuple[()]:
-        return ()
+    def trailing_metadata(self) -> Any:
+        return (("grpc-status-details-bin", self._trailer),) if self._trailer else ()
 
     def initial_metadata(self) -> tuple[()]:
         return ()
@@ -83,3 +97,88 @@ def test_too_late() -> None:
     error = explain(Failed(grpc.StatusCode.DEADLINE_EXCEEDED, "Deadline Exceeded"))
     assert isinstance(error, Unavailable)
     assert str(error) == "the server did not answer in time"
+
+
+# --- when to come again
+
+
+def busy_with(*details: Message) -> Failed:
+    """RESOURCE_EXHAUSTED with these details."""
+    rich = Status(code=8, message="busy")
+    for detail in details:
+        rich.details.add().Pack(detail)
+    return Failed(grpc.StatusCode.RESOURCE_EXHAUSTED, "busy", rich.SerializeToString())
+
+
+def retry_info(**delay: int) -> RetryInfo:
+    info = RetryInfo()
+    info.retry_delay.seconds, info.retry_delay.nanos = delay.get("s", 0), delay.get("ns", 0)
+    return info
+
+
+def test_a_busy_server_says_when_to_come_again() -> None:
+    """As google.rpc.RetryInfo beside the ErrorInfo, and it is read back."""
+    status = status_of(Busy("full", "Try again.", 1.25))
+    assert status is not None
+    trailers = dict(status.trailing_metadata)
+    data = trailers["grpc-status-details-bin"]
+    assert isinstance(data, bytes)
+    error = explain(Failed(grpc.StatusCode.RESOURCE_EXHAUSTED, status.details, data))
+    assert isinstance(error, Busy)
+    assert (error.problem, error.retry_after) == ("full", 1.25)
+
+
+@pytest.mark.parametrize(
+    ("details", "seconds"),
+    [
+        ((), 0.0),
+        ((retry_info(s=3, ns=500_000_000),), 3.5),
+        ((retry_info(s=10**12),), LONGEST_RETRY),
+        ((retry_info(s=-5, ns=-1),), 0.0),
+        ((retry_info(s=0, ns=-(2**31)),), 0.0),
+        ((ErrorInfo(domain="elsewhere"), retry_info(s=2)), 2.0),
+    ],
+)
+def test_foolish_hints_are_not_waited_for(details: tuple[Message, ...], seconds: float) -> None:
+    """None, negative, for centuries; behind another detail."""
+    error = explain(busy_with(*details))
+    assert isinstance(error, Busy)
+    assert error.retry_after == seconds
+
+
+def test_garbage_in_the_place_of_details_is_no_hint() -> None:
+    """The status is what counts."""
+    error = explain(Failed(grpc.StatusCode.RESOURCE_EXHAUSTED, "busy", b"\xff\xff"))
+    assert isinstance(error, Busy)
+    assert error.retry_after == 0.0
+
+
+def test_a_client_comes_again_when_it_was_told_to() -> None:
+    """Not before; and not at all if that is after its deadline."""
+    now, slept = [0.0], list[float]()
+
+    def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        now[0] += seconds
+
+    def call(_: float) -> str:
+        if len(slept) < 2:
+            raise busy_with(retry_info(s=3))
+        return "in"
+
+    def run(deadline: float) -> str:
+        return retrying(
+            call,
+            deadline=deadline,
+            sleep=sleep,
+            clock=lambda: now[0],
+            jitter=lambda: 1.0,
+            again=(Busy,),
+        )
+
+    assert run(20.0) == "in"
+    assert slept == [3.0, 3.0]
+    slept.clear()
+    with pytest.raises(Busy):
+        run(5.0)
+    assert slept == [3.0]

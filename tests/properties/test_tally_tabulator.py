@@ -10,6 +10,7 @@ from functools import cache
 
 import pytest
 
+from ballotbox.errors import StoreNotLeading
 from crypto.elgamal import PublicKey
 from crypto.errors import Rejected
 from crypto.parameters import TOY
@@ -267,6 +268,29 @@ def test_failure_is_told(caplog: pytest.LogCaptureFixture) -> None:
     assert "tried again: OSError" in tabulator.notices()[0]
     assert "the tally failed" in caplog.text
     assert words not in caplog.text + tabulator.notices()[0]
+
+
+def test_a_log_that_is_away_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A database that fails over is no end of the tally: the thread asks again."""
+    room = answered()
+    stop = threading.Event()
+    size, asked = room.log.size, iter([StoreNotLeading("read anew")])
+
+    def away() -> int:
+        for error in asked:
+            raise error
+        return size()
+
+    monkeypatch.setattr(room.log, "size", away)
+    monkeypatch.setattr("tally.tabulator.PAUSE_AFTER_FAILURE", 0.0)
+    thread = threading.Thread(target=room.tabulator.run, args=(stop,))
+    thread.start()
+    known = size()
+    while room.world.state.phase is not Phase.COUNTED and thread.is_alive():
+        known = room.log.wait(known, 1.0)
+    stop.set()
+    thread.join(timeout=30)
+    assert counts(room.world) == EXPECTED
 
 
 # --- nonce shares

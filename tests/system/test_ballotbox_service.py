@@ -11,16 +11,12 @@ from typing import Any
 import grpc
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from google.rpc.error_details_pb2 import ErrorInfo  # type: ignore[import-untyped]
-from grpc_status import rpc_status  # type: ignore[import-untyped]
 
-from ballotbox import admission as admissions
-from ballotbox.admission import Admission
+from ballotbox import workers
 from ballotbox.board import Board
 from ballotbox.challenges import audit
-from ballotbox.client import AdministrationClient, BallotStatus, BoardClient, DeviceClient
-from ballotbox.device import DeviceMachine
-from ballotbox.journal import Journal
+from ballotbox.client import BallotStatus, BoardClient, DeviceClient
+from ballotbox.line import Line
 from ballotbox.receipts import (
     ReceiptKind,
     check_ballot,
@@ -34,12 +30,12 @@ from crypto.errors import Malformed, Rejected, SailauError
 from crypto.parameters import TOY
 from identity.roles import Role
 from record.archive import read_archive
-from record.artifacts import Ballot, Cast, Challenge, DeviceMissing
+from record.artifacts import Cast, Challenge, DeviceMissing
 from record.artifacts import Role as SigningRole
 from record.checkpoint import parse_checkpoint, sign_checkpoint
 from record.cosignature import cosign, cosigner_key
 from record.policy import Log, Policy, Witness, log_alone
-from record.proofs import verify_ballot
+from record.proofs import verify_ballots
 from record.state import Phase
 from rpc.credentials import role_channel
 from rpc.errors import AlreadyDone, Busy, Denied, NotFound, Unavailable, explain
@@ -51,68 +47,15 @@ from sailau.v1 import (
     bulletin_board_pb2,
     bulletin_board_pb2_grpc,
 )
-from tests.ballots import Plain, close_statement, device_statement, encrypt, rehashed
+from tests.ballots import close_statement, device_statement, encrypt, rehashed
 from tests.listening import HOST, Listening, Network
+from tests.system.polls import DEVICE, FULL, Polls, failure
 from tests.world import World
 
 pytestmark = pytest.mark.system
 
 CODE = grpc.StatusCode
-DEVICE = "ballot-box-1"
-FULL = Plain({"president": (0, 0, 1), "council": (1, 2)})
 CHOICE = {"president": {"gulnar": 1}, "council": {"yes": 1, "no": 2}}
-
-
-class Polls:
-    """Open polls behind two listeners; `world` follows what the tests submit through it."""
-
-    def __init__(self, directory: Path, until: Phase = Phase.OPEN, **options: Any) -> None:
-        self.directory = directory
-        self.world = World.create(TOY[-1], until=until)
-        self.store = SqliteStore.create(directory / "board.db", self.world.context.base_hash)
-        self.board = Board.open(
-            self.store,
-            self.world.artifacts[0],
-            server_key=self.world.role_key(SigningRole.SERVER),
-            log_key=self.world.secrets.log,
-            admission=Admission(self.world.artifacts[0], workers=0, queue=1),
-        )
-        for data in self.world.data():
-            self.board.append(data)
-        self.listening = Listening(self.board, **options)
-
-    @property
-    def ballot_box(self) -> ballot_box_pb2_grpc.BallotBoxServiceStub:
-        """The first device's raw stub."""
-        return ballot_box_pb2_grpc.BallotBoxServiceStub(
-            self.listening.role_channel(Role.DEVICE, DEVICE)
-        )
-
-    def device_client(self, label: str = DEVICE) -> DeviceClient:
-        channel = self.listening.role_channel(Role.DEVICE, label)
-        return DeviceClient(channel, self.world.context, deadline=10)
-
-    def board_client(self) -> BoardClient:
-        return BoardClient(self.listening.public_channel(), deadline=10)
-
-    def administration_client(self) -> AdministrationClient:
-        channel = self.listening.role_channel(Role.ADMINISTRATOR, "administrator")
-        return AdministrationClient(channel, deadline=10)
-
-    def machine(self, label: str = DEVICE) -> DeviceMachine:
-        world, base_hash = self.world, self.world.context.base_hash
-        journal = Journal.create(self.directory / f"{label}.db", base_hash, label, bytes(32))
-        return DeviceMachine(world.context, world.keys, label, world.device_key(label), journal)
-
-    def begin(self) -> None:
-        data = self.world.append(device_statement(self.world, DEVICE)).data
-        self.device_client().register(data)
-
-    def submit(self, client: DeviceClient) -> Ballot:
-        artifact = self.world.append(encrypt(self.world, FULL).ballot)
-        client.submit(artifact.data)
-        assert isinstance(artifact.statement, Ballot)
-        return artifact.statement
 
 
 @pytest.fixture
@@ -134,18 +77,6 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Polls]:
     polls.store.close()
 
 
-def failure(call: Callable[[], object]) -> tuple[grpc.StatusCode, ErrorInfo]:
-    """The status code with which a call fails, and its details."""
-    with pytest.raises(grpc.RpcError) as caught:
-        call()
-    error: Any = caught.value
-    info = ErrorInfo()
-    status = rpc_status.from_call(error)
-    found = [d.Unpack(info) for d in (status.details if status else ()) if d.Is(info.DESCRIPTOR)]
-    assert all(found)
-    return error.code(), info
-
-
 # --- a whole day
 
 
@@ -153,10 +84,11 @@ def test_a_day_at_the_polls(polls: Polls, tmp_path: Path) -> None:
     """From a device's first statement to the published record, through the clients."""
     world, board = polls.world, polls.board_client()
     machine = polls.machine()
-    terminal = Terminal(machine, polls.device_client())
+    terminal = Terminal(Line(machine, polls.device_client()))
     terminal.begin()
     receipts = [terminal.submit("centre", "full", CHOICE) for _ in range(3)]
     for code, receipt in receipts:
+        assert receipt is not None
         verify_receipt(receipt, log_alone(world.log_key))
         check_ballot(receipt, board.look_up(world.context, code).artifact.data)
         assert (receipt.kind, receipt.confirmation_code) == (ReceiptKind.SUBMITTED, code)
@@ -164,11 +96,15 @@ def test_a_day_at_the_polls(polls: Polls, tmp_path: Path) -> None:
     (cast, _), (challenged, _), (spoiled, _) = receipts
     receipt_of_cast = terminal.cast(cast)
     assert terminal.cast(cast) == terminal.receipt(cast) == receipt_of_cast
-    assert terminal.receipt(spoiled).kind is ReceiptKind.SUBMITTED
+    receipt_of_spoiled = terminal.receipt(spoiled)
+    assert receipt_of_spoiled is not None
+    assert receipt_of_spoiled.kind is ReceiptKind.SUBMITTED
+    assert receipt_of_cast is not None
     assert receipt_of_cast.kind is ReceiptKind.CAST
     receipt_of_challenge, file = terminal.challenge(challenged)
     found = board.look_up(world.context, challenged)
     audit(world.context, world.keys, found.ballot, file)
+    assert receipt_of_challenge is not None
     assert (found.status, found.decision_index) == (
         BallotStatus.CHALLENGED,
         receipt_of_challenge.index,
@@ -549,14 +485,14 @@ def test_a_full_queue_is_told_and_the_ballot_is_taken_later(
 ) -> None:
     """RESOURCE_EXHAUSTED; the chain is not disturbed."""
     entered, leave = threading.Event(), threading.Event()
-    real = verify_ballot
+    real = verify_ballots
 
-    def slowly(*arguments: Any) -> None:
+    def slowly(*arguments: Any) -> Any:
         entered.set()
         assert leave.wait(60)
-        real(*arguments)
+        return real(*arguments)
 
-    monkeypatch.setattr(admissions, "verify_ballot", slowly)
+    monkeypatch.setattr(workers, "verify_ballots", slowly)
     client = shared.device_client()
     impatient = DeviceClient(
         shared.listening.role_channel(Role.DEVICE, DEVICE), shared.world.context, deadline=0.1
@@ -578,11 +514,12 @@ def test_reading_goes_on_while_a_ballot_is_checked(
     """Proofs are checked outside of every lock that readers need."""
     entered, leave = threading.Event(), threading.Event()
 
-    def slowly(*_: Any) -> None:
+    def slowly(*_: Any) -> list[None]:
         entered.set()
         assert leave.wait(60)
+        return [None]
 
-    monkeypatch.setattr(admissions, "verify_ballot", slowly)
+    monkeypatch.setattr(workers, "verify_ballots", slowly)
     submitting = threading.Thread(target=shared.submit, args=(shared.device_client(),))
     submitting.start()
     assert entered.wait(60)

@@ -16,7 +16,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc  # type: ignore[import-un
 from grpc_reflection.v1alpha import reflection_pb2_grpc  # type: ignore[import-untyped]
 
 import rpc.server
-from ballotbox import admission as admissions
+from ballotbox import workers
 from ballotbox.admission import Admission
 from ballotbox.board import Board
 from ballotbox.client import BoardClient, DeviceClient
@@ -26,7 +26,7 @@ from crypto.parameters import TOY
 from identity.roles import Role
 from record.artifacts import MAX_BALLOT
 from record.artifacts import Role as SigningRole
-from record.proofs import verify_ballot
+from record.proofs import verify_ballots
 from rpc.credentials import public_server_credentials
 from rpc.errors import Busy, Unavailable, explain
 from rpc.interceptor import CALLS_PER_CALLER, STREAMS_IN
@@ -118,12 +118,31 @@ def test_one_caller_does_not_take_all_threads(polls: Polls) -> None:
     silent = Silent()
     call: Any = channel.stream_unary("/sailau.v1.BallotBoxService/Submit")
     calls = [call.future(silent.requests()) for _ in range(60)]
-    assert _ended(calls, 60 - CALLS_PER_CALLER) == {CODE.RESOURCE_EXHAUSTED}
+    assert _ended(calls, 60 - CALLS_PER_CALLER[Role.DEVICE]) == {CODE.RESOURCE_EXHAUSTED}
     assert _healthy(polls.listening.role_channel(Role.DEVICE, TWO))
     polls.client(TWO).submit(polls.ballot(TWO))
     silent.let_go()
     held = [c.code() for c in calls if c.code() is not CODE.RESOURCE_EXHAUSTED]
-    assert held == [CODE.INVALID_ARGUMENT] * CALLS_PER_CALLER  # no message came at all
+    assert held == [CODE.INVALID_ARGUMENT] * CALLS_PER_CALLER[Role.DEVICE]  # no message came at all
+
+
+def test_all_trustees_together_leave_room(polls: Polls) -> None:
+    """A trustee's program needs few calls, and each certificate has no more than a few."""
+    silent = Silent()
+    most = CALLS_PER_CALLER[Role.TRUSTEE]
+    calls = []
+    for i in range(1, polls.world.context.trustees + 1):
+        name = polls.world.context.trustee_key(i).name
+        channel = polls.listening.role_channel(Role.TRUSTEE, name)
+        call: Any = channel.stream_unary("/sailau.v1.BulletinBoardService/GetStatus")
+        own = [call.future(silent.requests()) for _ in range(20)]
+        assert _ended(own, 20 - most) == {CODE.RESOURCE_EXHAUSTED}
+        calls += own
+    assert _healthy(polls.listening.role_channel(Role.DEVICE, TWO))
+    polls.client(TWO).submit(polls.ballot(TWO))
+    silent.let_go()
+    held = [c.code() for c in calls if c.code() is not CODE.RESOURCE_EXHAUSTED]
+    assert held == [CODE.INVALID_ARGUMENT] * (most * polls.world.context.trustees)
 
 
 def test_reflection_does_not_take_all_threads(polls: Polls) -> None:
@@ -163,12 +182,12 @@ def test_worthless_ballots_of_one_device_leave_room_for_another(
     """A device has two ballots under way; the queue goes on taking those of others."""
     entered, leave = threading.Semaphore(0), threading.Event()
 
-    def slowly(*arguments: Any) -> None:
+    def slowly(*arguments: Any) -> Any:
         entered.release()
         assert leave.wait(TIMEOUT)
-        verify_ballot(*arguments)
+        return verify_ballots(*arguments)
 
-    monkeypatch.setattr(admissions, "verify_ballot", slowly)
+    monkeypatch.setattr(workers, "verify_ballots", slowly)
     channel = polls.listening.role_channel(Role.DEVICE, ONE)
     box = ballot_box_pb2_grpc.BallotBoxServiceStub(channel)
     requests = [ballot_box_pb2.SubmitRequest(artifact=polls.ballot(ONE)) for _ in range(6)]
@@ -195,10 +214,10 @@ def test_a_busy_server_is_asked_again(polls: Polls, monkeypatch: pytest.MonkeyPa
     turned_away = iter((True, True, False))
     accept = polls.board.accept
 
-    def busy(artifact: Any) -> Any:
+    def busy(*arguments: Any) -> Any:
         if next(turned_away, False):
             raise Busy("the queue is full")
-        return accept(artifact)
+        return accept(*arguments)
 
     monkeypatch.setattr(polls.board, "accept", busy)
     polls.client(ONE).submit(polls.ballot(ONE))

@@ -411,7 +411,7 @@ def test_the_qr_code_says_where_to_look(receipt: Receipt) -> None:
 @pytest.fixture(scope="module")
 def challenged(world: World) -> tuple[Ballot, ChallengeFile]:
     """A ballot and what its device hands over."""
-    ballot, secrets = encrypt_ballot(
+    made = encrypt_ballot(
         world.context,
         world.keys,
         "ballot-box-1",
@@ -420,6 +420,7 @@ def challenged(world: World) -> tuple[Ballot, ChallengeFile]:
         {"president": {"beimbet": 1}, "council": {"no": 1}},
         bytes(36),
     )
+    ballot, secrets = made.ballot, made.secrets
     file = make_challenge_file(
         world.context, world.keys, ballot, secrets.ballot_nonce, secrets.selections
     )
@@ -460,9 +461,10 @@ def test_an_honest_device_passes_the_audit(
 
 def test_the_file_does_not_give_the_ballot_nonce_away(world: World) -> None:
     """Only nonces of selections are in it."""
-    ballot, secrets = encrypt_ballot(
+    made = encrypt_ballot(
         world.context, world.keys, "ballot-box-1", "centre", "short", {}, bytes(36)
     )
+    ballot, secrets = made.ballot, made.secrets
     file = make_challenge_file(
         world.context, world.keys, ballot, secrets.ballot_nonce, secrets.selections
     )
@@ -564,9 +566,10 @@ def test_a_device_that_encrypts_above_a_limit_is_found_out(world: World) -> None
     from crypto.elgamal import encrypt
     from record.ballot_hashes import confirmation_code, contest_hash
 
-    ballot, secrets = encrypt_ballot(
+    made = encrypt_ballot(
         world.context, world.keys, "ballot-box-1", "centre", "short", {}, bytes(36)
     )
+    ballot, secrets = made.ballot, made.secrets
     file = make_challenge_file(
         world.context, world.keys, ballot, secrets.ballot_nonce, secrets.selections
     )

@@ -1,0 +1,232 @@
+"""`sailau device prepare`, `upload`, `status`, `close`: around a day without a network."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.box import SIMPLE
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from ballotbox.device_standing import DeviceStanding, read_standing
+from ballotbox.line import LineState
+from cli.common import (
+    UNREACHABLE,
+    console,
+    errors,
+    fail,
+    home_option,
+    json_option,
+    note,
+    passphrase_option,
+    print_json,
+    say,
+)
+from cli.connect import server_option
+from cli.device_open import JOURNAL, OpenDevice, last_contact, opened_device, waits
+from cli.homes import read_invitation
+from cli.prepared import PREPARED
+
+_PAUSE = 2.0
+_TENTHS = 10
+
+
+@click.command()
+@home_option("the device")
+@server_option
+@passphrase_option
+def prepare(home: Path, server: str | None, passphrase_file: Path | None) -> None:
+    """Fetch and prove what the device needs to work without a network, and keep it.
+
+    That is the election, the trustees' keys and the opening, so the polls have to be open.
+    Every other command that reaches the server does the same.
+    """
+    with opened_device(home, passphrase_file, server) as device:
+        if not device.line.up:
+            fail("the server cannot be reached; what was prepared before is kept", UNREACHABLE)
+        device.need_open()
+        context = device.machine.context
+        say(
+            f"{device.machine.label} can work without a network: {context.manifest.label}, "
+            f"{context.trustees} trustees, proved."
+        )
+
+
+@click.command()
+@home_option("the device")
+@server_option
+@click.option(
+    "--wait",
+    default=60,
+    show_default=True,
+    help="Seconds without any progress after which to give up.",
+)
+@json_option
+@passphrase_option
+def upload(
+    home: Path, server: str | None, wait: int, as_json: bool, passphrase_file: Path | None
+) -> None:
+    """Bring everything that waits to the server, in the order in which it was made.
+
+    It may be interrupted and started again as often as need be: what has arrived is not
+    sent again, and what was sent twice stands in the record once. Exit code 0 when
+    nothing waits any more, 3 when the server was lost on the way, 1 when it refuses.
+    """
+    bar = _Bar()
+    with opened_device(home, passphrase_file, server, progress=bar.add) as device:
+        before = device.machine.waiting()
+        if before:
+            device.need_open()
+            _bring_over(device, bar, wait)
+        left = device.machine.waiting()
+        label, closed = device.machine.label, device.machine.closed
+    if as_json:
+        print_json({"device": label, "uploaded": before - left, "waiting": left, "closed": closed})
+    elif not left:
+        uploaded = f"{before} messages uploaded" if before else "Nothing waited"
+        say(f"{uploaded}; everything of {label} is on the record.")
+    if left:
+        fail(f"{waits(left)}; run this again when the server can be reached", UNREACHABLE)
+
+
+@click.command()
+@home_option("the device")
+@json_option
+def status(home: Path, as_json: bool) -> None:
+    """What the device has done and what waits; needs no key and no network.
+
+    Also beside a running `sailau device run`.
+    """
+    prepared = (home / PREPARED).exists()
+    if (home / JOURNAL).exists():
+        standing = read_standing(home / JOURNAL)
+    else:
+        name = read_invitation(home).identity.name
+        standing = DeviceStanding(name, False, 0, 0, 0, 0, 0, False, None)
+    if as_json:
+        print_json(_described(standing, prepared))
+    else:
+        console.print(_table(standing, prepared))
+
+
+@click.command()
+@home_option("the device")
+@server_option
+@passphrase_option
+def close(home: Path, server: str | None, passphrase_file: Path | None) -> None:
+    """End the device's chain. Ballots not yet decided may be cast until the polls close.
+
+    Without a network the end is kept on the device: `sailau device upload` brings it over,
+    and the polls cannot close before that. From then on ballots are decided only with a
+    connection. Run once more after the close of the polls, it erases what it kept of
+    ballots without a decision.
+    """
+    bar = _Bar()
+    with opened_device(home, passphrase_file, server, progress=bar.add) as device:
+        if device.machine.closed and device.polls_closed:
+            device.machine.finish()
+            say("The polls are closed; what was kept of undecided ballots is erased.")
+            return
+        device.need_open()
+        device.machine.begin()
+        if not device.terminal.close() and device.line.state is not LineState.DOWN:
+            _bring_over(device, bar, wait=0)
+        left = device.machine.waiting()
+        undecided = len(device.machine.undecided())
+    if left:
+        say(f"The chain is closed on this device alone. {waits(left).capitalize()}:")
+        say(f"  sailau device upload --home {home}")
+    else:
+        say("The chain is closed.")
+    if undecided:
+        note(f"{undecided} ballots are undecided; they are spoiled when the polls close")
+
+
+def _bring_over(device: OpenDevice, bar: _Bar, wait: float) -> None:
+    """Upload until nothing waits, or nothing has moved for `wait` seconds."""
+    line, machine = device.line, device.machine
+    with bar.showing(machine.waiting()):
+        last, since = machine.waiting(), time.monotonic()
+        while not line.catch_up():
+            left = machine.waiting()
+            if left < last:
+                last, since = left, time.monotonic()
+            if time.monotonic() - since >= wait:
+                return
+            bar.begin_again(left)
+            time.sleep(min(max(line.hint, _PAUSE), wait))
+
+
+class _Bar:
+    """How far an upload is: a bar where there is a terminal, a line for every tenth elsewhere."""
+
+    def __init__(self) -> None:
+        self._bar: Progress | None = None
+        self._total = self._before = self._tenths = 0
+
+    @contextmanager
+    def showing(self, total: int) -> Iterator[None]:
+        """Show an upload of so many messages while the block lasts."""
+        self._total, self._before, self._tenths = total, 0, 0
+        if not errors.is_terminal:
+            yield
+            return
+        columns = (TextColumn("uploading"), BarColumn(), MofNCompleteColumn())
+        with Progress(*columns, TimeRemainingColumn(), console=errors) as bar:
+            self._bar = bar
+            bar.add_task("", total=total)
+            yield
+        self._bar = None
+
+    def begin_again(self, left: int) -> None:
+        """The next stream begins, with so many messages left."""
+        self._before = self._total - left
+
+    def add(self, done: int) -> None:
+        """So many have arrived in this stream."""
+        done = min(self._before + done, self._total)
+        if self._bar is not None:
+            self._bar.update(self._bar.task_ids[0], completed=done)
+            return
+        tenths = _TENTHS * done // max(self._total, 1)
+        if tenths > self._tenths:
+            self._tenths = tenths
+            note(f"uploaded {done} of {self._total}")
+
+
+def _described(standing: DeviceStanding, prepared: bool) -> dict[str, Any]:
+    return {
+        "device": standing.device,
+        "prepared": prepared,
+        "begun": standing.begun,
+        "ballots": standing.ballots,
+        "cast": standing.cast,
+        "challenged": standing.challenged,
+        "undecided": standing.undecided,
+        "waiting": standing.waiting,
+        "waiting_ballots": standing.waiting_ballots,
+        "closed": standing.closed,
+        "last_contact": standing.last_contact,
+    }
+
+
+def _table(standing: DeviceStanding, prepared: bool) -> Table:
+    table = Table(title=standing.device, box=SIMPLE, show_header=False)
+    chain = "closed" if standing.closed else "begun" if standing.begun else "not begun"
+    decided = standing.cast + standing.challenged
+    for name, value in (
+        ("prepared for work without a network", "yes" if prepared else "no"),
+        ("chain", chain),
+        ("ballots", str(standing.ballots)),
+        ("decided", f"{decided} ({standing.cast} cast, {standing.challenged} challenged)"),
+        ("undecided", str(standing.undecided)),
+        ("messages that wait", f"{standing.waiting} ({standing.waiting_ballots} ballots)"),
+        ("last contact with the server", last_contact(standing.last_contact)),
+    ):
+        table.add_row(name, value)
+    return table
