@@ -20,7 +20,7 @@ BALLOTS ?=
 SEED ?=
 # How long `make fuzz` runs.
 FUZZ_SECONDS ?= 60
-# Elections that `make kill-ceremony` holds.
+# Elections that `make kill-ceremony` holds, and rounds of `make kill-board`.
 ROUNDS ?= 10
 # Processes that run the tests (many of which wait for programs), and further arguments for pytest.
 JOBS ?= 3
@@ -40,10 +40,16 @@ demo: $(RUN)/.installed ## Run the demo election (OUT=DIR BALLOTS=N SEED=S)
 .PHONY: bench
 bench: $(RUN)/.installed ## Measure the cost of exponentiations and proofs
 	@$(RUN)/bin/python -m benchmarks.exponentiation
+	@$(RUN)/bin/python -m benchmarks.verification
+	@$(RUN)/bin/python -m benchmarks.proofs
 
 .PHONY: bench-trustees
 bench-trustees: $(RUN)/.installed ## Measure what a key ceremony and a tally cost a trustee
 	@$(RUN)/bin/python -m benchmarks.trustees $(ARGS)
+
+.PHONY: bench-load
+bench-load: $(TEST)/.installed ## Measure how many ballots the ballot box takes, also in a flood (ARGS="--flood --json")
+	@$(TEST)/bin/python -m benchmarks.load $(ARGS)
 
 .PHONY: install
 install: $(RUN)/.installed ## Install the programs into .venv
@@ -95,9 +101,23 @@ pytest: $(TEST)/.installed ## Run the tests (JOBS=N ARGS=...)
 test-slow: $(TEST)/.installed ## Run the tests that `make test` leaves out because they take long
 	$(TEST)/bin/pytest -n $(JOBS) -m slow $(ARGS)
 
+.PHONY: foreign
+foreign: $(TEST)/.installed ## Have other people's programs read our log (needs Go; says what to install)
+	@{ command -v go >/dev/null && [ -d /usr/share/gocode/src/golang.org/x/mod/sumdb ]; } \
+		|| echo "Go's sumdb packages are missing. On Debian: apt install golang-go golang-golang-x-mod-dev" >&2
+	@command -v npm >/dev/null || echo "npm is missing. On Debian: apt install npm" >&2
+	@$(TEST)/$(PIP) install --upgrade --target $(TEST)/foreign/python pymerkle==7.0.0 cachetools==7.2.1
+	@! command -v npm >/dev/null \
+		|| npm install --silent --no-audit --no-fund --prefix $(TEST)/foreign/node @sigstore/verify@4.1.3
+	$(TEST)/bin/pytest -n 0 tests/foreign $(ARGS)
+
 .PHONY: kill-ceremony
 kill-ceremony: $(TEST)/.installed ## Hold elections whose programs are killed at random (ROUNDS=N SEED=S)
 	@$(TEST)/bin/python -m tests.killing --rounds $(ROUNDS) $(if $(SEED),--seed "$(SEED)")
+
+.PHONY: kill-board
+kill-board: $(TEST)/.installed ## Kill server, devices, witness and mirror of a live board (ROUNDS=N SEED=S)
+	@$(TEST)/bin/python -m tests.killing_board --rounds $(ROUNDS) $(if $(SEED),--seed "$(SEED)")
 
 .PHONY: fuzz
 fuzz: $(TEST)/.installed ## Mutate records at random and watch the verifier (FUZZ_SECONDS=N SEED=S)

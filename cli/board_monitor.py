@@ -156,7 +156,7 @@ class _Watch:
         if self._published is None:
             return
         try:
-            self._published.publish(self._metrics.text(self._monitor))
+            self._published.publish(self._metrics.families(self._monitor))
         except OSError as error:
             # Whoever cannot tell goes on watching.
             note(f"the metrics could not be written: {error.strerror}")

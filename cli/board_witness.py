@@ -38,9 +38,9 @@ def init(home: Path, name: str, logs: tuple[str, ...], passphrase_file: Path | N
 
     HOME/logs lists the logs that it cosigns for, as `log <vkey>` lines.
     """
-    from observers.files import write_durably
     from observers.witness_store import LOGS, create_witness
     from record.note import check_origin
+    from storage.files import write_durably
 
     check_origin(name, "--name")
     lines = [f"log {parse_verifier_key(text, '--log')}" for text in logs]

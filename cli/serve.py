@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import signal
 import threading
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -15,10 +15,9 @@ import grpc
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from ballotbox.admission import Admission
+from ballotbox.arrivals import timing_of
 from ballotbox.board import Board
-from ballotbox.errors import StoreDamaged, StoreError
 from ballotbox.high_water import HighWater
-from ballotbox.sequencer import Timing
 from ballotbox.service import (
     ADMINISTRATION_SERVICE,
     BALLOT_BOX_SERVICE,
@@ -30,19 +29,36 @@ from ballotbox.service import (
     BoardServicer,
     add_public,
     add_roles,
+    calls_at_once,
 )
-from ballotbox.store import Store, create_store, open_store
-from cli.common import home_option, passphrase, passphrase_option, say
+from ballotbox.store import Store
+from cli.common import home_option, json_option, passphrase, passphrase_option, say
 from cli.homes import KEYSTORE, ROLE_KEY
-from cli.new_election import LOG_KEY
+from cli.new_election import CERTIFICATE, LOG_KEY
 from cli.parameters import warn_of_toys
+from cli.serve_acts import KEYS, Acts, Start
 from cli.serve_config import ServerConfig
+from cli.serve_leading import lead, open_leading
 from cli.serve_live import LiveBoard
+from cli.serve_logs import CONSOLE, JSON, configure_logs
+from cli.serve_metrics import (
+    CountedAdmission,
+    MetricsServer,
+    ServerMetrics,
+    board_gauges,
+    place_gauges,
+)
 from cli.serve_recovery import recover
+from crypto.errors import Malformed
+from identity.authority import parse_certificate
 from identity.keystore import Keystore
+from identity.roles import Role
 from identity.tlskeys import TlsKey
+from record.election import check_election
 from record.state import Phase
+from record.wire import MAX_TEXT
 from rpc.credentials import MAX_REQUEST, public_server_credentials, roles_server_credentials
+from rpc.interceptor import CALLS_PER_CALLER
 from rpc.server import Server
 from tally.tabulator import Tabulator
 from trustees.coordinator import Coordinator
@@ -53,9 +69,8 @@ _ROLES = (BALLOT_BOX_SERVICE, COORDINATOR_SERVICE, ADMINISTRATION_SERVICE)
 _SPARE_THREADS = 16
 _PUBLIC_REQUEST = 64 << 10
 """Bytes of a request on the public listener, where nobody has anything to send."""
-_GROUP_SECONDS = 0.1
-"""How long a ballot waits for others that come with it onto the board."""
 _DIRECTORY = click.Path(file_okay=False, path_type=Path)
+_FILE = click.Path(dir_okay=False, path_type=Path)
 
 
 @click.command()
@@ -82,7 +97,18 @@ _DIRECTORY = click.Path(file_okay=False, path_type=Path)
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     help="Fill up an older copy of the database from this published record first.",
 )
+@click.option("--reason", metavar="TEXT", help="Why it is started now; it goes on the record.")
+@click.option("--metrics", metavar="HOST:PORT", help="Answer Prometheus there, at /metrics.")
+@click.option(
+    "--log-format",
+    type=click.Choice([JSON, CONSOLE]),
+    help="How to log; JSON lines, unless standard error is a terminal.",
+)
 @click.option("--verbose", is_flag=True, help="Log every call (its method, role and status).")
+@click.option("--check", is_flag=True, help="Do not serve: look whether all is ready.")
+@click.option("--protocol", type=_FILE, help="With --check: write a protocol to be signed.")
+@click.option("--record", is_flag=True, help="With --check: put the outcome on the record.")
+@json_option
 def serve(
     home: Path,
     passphrase_file: Path | None,
@@ -93,7 +119,14 @@ def serve(
     policy: Path | None,
     new_database: bool,
     recover_from: Path | None,
+    reason: str | None,
+    metrics: str | None,
+    log_format: str | None,
     verbose: bool,
+    check: bool,
+    protocol: Path | None,
+    record: bool,
+    as_json: bool,
 ) -> None:
     """Serve one election until SIGTERM or Ctrl-C.
 
@@ -101,65 +134,102 @@ def serve(
     the roles' one, where devices, trustees and the administrator show a certificate.
     Everything acknowledged is on disk; start it again after a crash and it goes on.
 
-    HOME/server.json has the settings: the ports, and `publish`, `http`, `policy`,
+    HOME/server.json has the settings: the ports, and `publish`, `http`, `policy`, `metrics`,
     `database`, `database_file`, which docs/operations.md explains. A second server on the
     same PostgreSQL database waits until the first is gone.
+
+    Each start and each orderly end is on the record, with its reason.
+
+    With --check it serves nothing and looks at keys, certificate, clock, disks, database,
+    witnesses, devices, trustees and settings, also while a server runs. Exit code 0: ready;
+    1: something must be mended; 2: it could not look.
     """
-    logging.basicConfig(
-        level=logging.INFO if verbose else logging.WARNING,
-        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+    configure_logs(verbose=verbose, form=log_format)
+    config = ServerConfig.read(home).with_options(
+        publish=publish, http=http, policy=policy, metrics=metrics
     )
-    config = ServerConfig.read(home).with_options(publish=publish, http=http, policy=policy)
-    config.policy()  # what is wrong there is said before anybody waits
+    if check:
+        from cli.checking import check_server
+
+        secret = passphrase(passphrase_file, "the server")
+        check_server(config, secret, workers, protocol=protocol, on_record=record, as_json=as_json)
+        return
+    if protocol or record or as_json:
+        raise click.UsageError("--protocol, --record and --json go with --check")
+    settings = config.public(workers)  # what is wrong there is said before anybody waits
+    start = Start(settings, _checked_reason(reason), KEYS)
     with ExitStack() as stack:
         secrets = stack.enter_context(
             Keystore.open(home / KEYSTORE, passphrase(passphrase_file, "the server"))
         ).secrets
+        numbers = ServerMetrics()
         # The workers start before anything of gRPC, which does not survive a fork.
-        admission = Admission(config.election, workers=workers)
+        admission = CountedAdmission(config.election, workers=workers, numbers=numbers)
         stack.callback(admission.close)
-        stop = _stopping()
-        store = _open_store(stack, config, stop, new=new_database)
-        if store is None:
+        stop = _Stop()
+        opened = open_leading(stack, config, stop.asked, new=new_database)
+        if opened is None:
             return
-        if recover_from is not None:
-            count = recover(store, recover_from, config.log_key)
-            say(f"{count} artifacts of {recover_from} were not in the database, and are now")
+        store, took_over = opened
+        recovered = _recover(store, recover_from, config) if recover_from else None
+        start = replace(start, took_over=took_over, recovered=recovered)
         high_water = HighWater(config.high_water, config.log_key, config.publish)
         board = _open_board(store, config, secrets, admission, high_water)
         stack.callback(board.close)
         live = LiveBoard(stack, board, config, high_water)
         if board.transcript.phase is Phase.OPEN:
             admission.warm(board.transcript.state.need_keys())
-        _serve(stack, board, store, config, config.tls_key(secrets), bind, live, stop)
+        _measure(stack, numbers, board, live, config, high_water)
+        key, acts = config.tls_key(secrets), Acts(board, start)
+        _serve(stack, board, store, config, key, bind, live, numbers, acts, stop)
 
 
-def _stopping() -> threading.Event:
-    """Set by the first SIGTERM or Ctrl-C."""
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
-    return stop
+def _checked_reason(reason: str | None) -> str:
+    """The operator's reason, which the record takes; empty without one."""
+    reason = " ".join((reason or "").split())
+    if len(reason.encode()) > MAX_TEXT or not reason.isprintable():
+        raise Malformed("--reason", f"is not a text of at most {MAX_TEXT} bytes")
+    return reason
 
 
-def _open_store(
-    stack: ExitStack, config: ServerConfig, stop: threading.Event, *, new: bool
-) -> Store | None:
-    """The database, once this server may write; None if it was stopped while it waited."""
-    location = config.database()
-    if new:
-        create_store(location, config.base_hash).close()
-    # Only opened here: a database that is lost is not silently begun anew.
-    store = open_store(location, config.base_hash)
-    stack.callback(store.close)
-    waiting = False
-    while not store.wait_for_leadership(1.0):
-        if stop.is_set():
-            return None
-        if not waiting:
-            say("another server leads: waiting to take over")
-            waiting = True
-    return store
+class _Stop:
+    """Set by the first SIGTERM or Ctrl-C, which is kept for the record."""
+
+    def __init__(self) -> None:
+        self.asked = threading.Event()
+        self.reason = ""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._on_signal)
+
+    def _on_signal(self, number: int, _: object) -> None:
+        self.reason = self.reason or f"stopped by {signal.Signals(number).name}"
+        self.asked.set()
+
+
+def _recover(store: Store, directory: Path, config: ServerConfig) -> int | None:
+    """How much was filled up; None if nothing was missing."""
+    count = recover(store, directory, config.log_key)
+    say(f"{count} artifacts of {directory} were not in the database, and are now")
+    return count or None
+
+
+def _measure(
+    stack: ExitStack,
+    numbers: ServerMetrics,
+    board: Board,
+    live: LiveBoard,
+    config: ServerConfig,
+    high_water: HighWater,
+) -> None:
+    """Have everything counted, and told to Prometheus if the settings say so."""
+    numbers.begins_at(board.transcript.state.size)
+    board.subscribe(lambda: numbers.grown(board.transcript.state.size))
+    numbers.add(board_gauges(board, high_water))
+    numbers.add(live.metrics)
+    certificate = parse_certificate(config.certificate, CERTIFICATE)
+    numbers.add(place_gauges(config.places(), certificate.not_valid_after_utc.timestamp()))
+    if config.metrics:
+        stack.callback(MetricsServer(config.metrics, numbers).stop)
 
 
 def _open_board(
@@ -175,7 +245,7 @@ def _open_board(
         server_key=Ed25519PrivateKey.from_private_bytes(secrets[ROLE_KEY]),
         log_key=Ed25519PrivateKey.from_private_bytes(secrets[LOG_KEY]),
         admission=admission,
-        timing=Timing(_GROUP_SECONDS),
+        timing=timing_of(check_election(config.election).manifest),
         high_water=high_water,
     )
 
@@ -188,7 +258,9 @@ def _serve(
     key: TlsKey,
     bind: str,
     live: LiveBoard,
-    stop: threading.Event,
+    numbers: ServerMetrics,
+    acts: Acts,
+    stop: _Stop,
 ) -> None:
     context = board.transcript.context
     warn_of_toys(context.group.parameters)
@@ -201,15 +273,17 @@ def _serve(
         services: Sequence[str],
         followers: int,
         max_request: int,
+        more: int = 0,
     ) -> Server:
         """A listener with the board; each stream that follows takes a thread."""
-        threads = followers + READERS + _SPARE_THREADS
+        threads = followers + READERS + _SPARE_THREADS + more
         server = Server(
             f"{bind}:{port}",
             credentials,
             [BOARD_SERVICE, *services],
             workers=threads,
             max_request=max_request,
+            observe=numbers.called,
         )
         servicer = BoardServicer(
             board,
@@ -223,10 +297,11 @@ def _serve(
     credentials = public_server_credentials(config.certificate, key)
     public = listen(config.public_port, credentials, (), FOLLOWERS, _PUBLIC_REQUEST)
     credentials = roles_server_credentials(config.certificate, key, config.authority)
-    # Every trustee follows the board for as long as it runs.
-    roles = listen(
-        config.roles_port, credentials, _ROLES, FOLLOWERS + context.trustees, MAX_REQUEST
-    )
+    # Every trustee follows the board for as long as it runs, and all of them together
+    # never take the threads that devices need.
+    followers = FOLLOWERS + context.trustees
+    more = context.trustees * (CALLS_PER_CALLER[Role.TRUSTEE] - 1) + calls_at_once(board)
+    roles = listen(config.roles_port, credentials, _ROLES, followers, MAX_REQUEST, more)
 
     add_roles(
         roles.grpc_server,
@@ -235,9 +310,14 @@ def _serve(
     )
     add_to(roles.grpc_server, CoordinatorServicer(board, coordinator))
     live.start()
+    orderly = threading.Event()
+    # After everything that writes has ended, and before the last group is published.
+    stack.callback(lambda: acts.stopped(stop.reason) if orderly.is_set() else None)
+    acts.started()
     _run(stack, board, tabulator, (public, roles))
     live.announce()
-    _lead(board, store, stop)
+    lead(board, store, acts, numbers, stop.asked)
+    orderly.set()
     board.close()
 
 
@@ -255,39 +335,3 @@ def _run(
         stack.callback(server.stop)
     label = board.transcript.context.manifest.label
     say(f"serving {label}: public port {servers[0].port}, roles' port {servers[1].port}")
-
-
-def _lead(board: Board, store: Store, stop: threading.Event) -> None:
-    """Until `stop`: look once a second whether this server may write, or wait until it may.
-
-    Raises StoreDamaged if the database has lost what it had acknowledged.
-    """
-    while not stop.wait(1.0):
-        if board.paused or not _leads(store):
-            board.pause()
-            say("this server does not write now: another one leads, or the database is away")
-            if _lead_again(board, store, stop):
-                say("this server leads again")
-
-
-def _leads(store: Store) -> bool:
-    try:
-        return store.leads()
-    except StoreDamaged:
-        raise
-    except StoreError:
-        return False
-
-
-def _lead_again(board: Board, store: Store, stop: threading.Event) -> bool:
-    while not stop.is_set():
-        try:
-            if store.wait_for_leadership(1.0):
-                board.resume()
-                return True
-        except StoreDamaged:
-            raise
-        except StoreError as error:
-            logging.getLogger(__name__).warning("%s", error)
-            stop.wait(1.0)
-    return False

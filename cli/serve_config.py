@@ -5,7 +5,8 @@
       "database": "service=election",       or "database_file": "dsn", or neither: SQLite
       "publish": "/srv/record",             the published directory
       "http": "0.0.0.0:8080",               plain HTTP of its files
-      "policy": "policy"                    the witnesses that are asked
+      "policy": "policy",                   the witnesses that are asked
+      "metrics": "127.0.0.1:9464"           Prometheus' metrics
     }
 
 Paths are relative to the home.
@@ -16,6 +17,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +35,7 @@ from record.policy_file import MAX_BYTES, parse_policy
 HIGH_WATER = "high-water"
 PUBLISHED = "published"
 _PORTS = ("public_port", "roles_port")
-_TEXTS = ("database", "database_file", "publish", "http", "policy")
+_TEXTS = ("database", "database_file", "publish", "http", "policy", "metrics")
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +102,11 @@ class ServerConfig:
         return self.settings.get("http")
 
     @property
+    def metrics(self) -> str | None:
+        """HOST:PORT where Prometheus asks, if it is to."""
+        return self.settings.get("metrics")
+
+    @property
     def publish(self) -> Path | None:
         """The published directory; one in the home, if HTTP is served and no other is named."""
         if "publish" in self.settings:
@@ -118,6 +125,44 @@ class ServerConfig:
 
             return read_dsn(self.home / self.settings["database_file"])
         return self.home / DATABASE
+
+    @property
+    def on_postgres(self) -> bool:
+        """Whether the board is stored in PostgreSQL."""
+        return "database" in self.settings or "database_file" in self.settings
+
+    @property
+    def group(self) -> str:
+        """When a group of what voters do goes onto the log, in words."""
+        groups = check_election(self.election).manifest.groups
+        if groups is None:
+            return "whatever comes within 0.1 s"
+        return f"{groups.ballots} together, or what comes within {groups.seconds} s"
+
+    def places(self) -> dict[str, Path]:
+        """The directories that the server writes to, by what is in them."""
+        found = {"home": self.home}
+        if (publish := self.publish) is not None:
+            found["published"] = publish
+        return found
+
+    def public(self, workers: int) -> dict[str, str]:
+        """The settings that go on the record: nothing secret, and no addresses.
+
+        Raises as `policy` does.
+        """
+        policy = self.policy()
+        names = [] if policy is None else [one.name for one in policy.witnesses if one.url]
+        return {
+            "version": metadata.version("sailau"),
+            "database": "postgresql" if self.on_postgres else "sqlite",
+            "group": self.group,
+            "http": "yes" if self.http else "no",
+            "publish": "yes" if self.publish else "no",
+            "quorum": "none" if policy is None else policy.quorum,
+            "witnesses": ", ".join(names) or "none",
+            "workers": str(workers),
+        }
 
     def policy(self) -> Policy | None:
         """Who is asked to cosign. Raises Malformed for a policy about other logs."""

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
+
+from prometheus_client import Metric
 
 from ballotbox.board import Board
 from ballotbox.high_water import HighWater
@@ -14,6 +16,7 @@ from ballotbox.web import WebServer
 from ballotbox.witnesses import Witnesses
 from cli.common import note, say
 from cli.serve_config import ServerConfig
+from cli.serve_metrics import by_name, gauge
 
 _ASK_SECONDS = 3.0
 """How long a start waits for what witnesses know."""
@@ -70,6 +73,22 @@ class LiveBoard:
         if self._witnesses is not None:
             found += self._witnesses.notices()
         return found
+
+    def metrics(self) -> Iterator[Metric]:
+        """How publishing and each witness stand."""
+        if self._publisher is not None:
+            head, failing = self._publisher.head(), bool(self._publisher.notices())
+            text = "Artifacts under the published checkpoint."
+            yield gauge("sailau_published_size", text, head.size if head else 0)
+            yield gauge("sailau_publishing_failing", "1 while it fails.", int(failing))
+        if self._witnesses is not None:
+            known = self._witnesses.standings()
+            sizes = {one.name: float(one.size) for one in known}
+            failing_ones = {one.name: float(bool(one.problem)) for one in known}
+            text = "Artifacts under the checkpoint that it cosigned last."
+            yield by_name("sailau_witness_size", text, "witness", sizes)
+            text = "1 while it does not cosign."
+            yield by_name("sailau_witness_failing", text, "witness", failing_ones)
 
     def _due(self) -> StoredCheckpoint:
         """The published checkpoint, so that it gains signatures; the newest if there is none."""

@@ -93,9 +93,9 @@ class Cluster:
             else:
                 return
 
-    def stop(self) -> None:
-        """Stop in an orderly way: sessions are ended, everything is written."""
-        self._end(signal.SIGINT)
+    def stop(self, how: signal.Signals = signal.SIGINT) -> None:
+        """End all sessions. SIGINT: everything is written (fast). SIGQUIT: nothing (immediate)."""
+        self._end(how)
 
     def kill(self) -> None:
         """As the kernel does when there is no memory left: SIGKILL to the postmaster."""

@@ -34,9 +34,12 @@ from unittest import mock
 
 from ballotbox.client import BoardClient, ElectionStatus
 from cli import main as program
+from record.artifacts import Operation, parse_artifact
 from record.state import Phase
+from record.transcript import Transcript
 from rpc.credentials import public_channel
 from rpc.errors import Unavailable
+from sailau.v1 import record_pb2
 
 HOST = "127.0.0.1"
 TRUSTEES, QUORUM = 3, 2
@@ -142,6 +145,11 @@ class Program:
         """The complete lines it has printed."""
         return [line.decode() for line in self.out.read_bytes().split(b"\n")[:-1]]
 
+    @property
+    def pid(self) -> int:
+        """The number of its process."""
+        return self._process.pid
+
     def running(self) -> bool:
         """Whether it has not ended."""
         return self._process.poll() is None
@@ -150,6 +158,10 @@ class Program:
         """SIGKILL, to it and to the processes that it has started."""
         os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait(PATIENCE)
+
+    def send(self, number: signal.Signals) -> None:
+        """A signal, to it and to the processes that it has started."""
+        os.killpg(self._process.pid, number)
 
     def stop(self) -> Result:
         """SIGTERM, and wait for the end."""
@@ -353,10 +365,10 @@ class Place:
         """Run `sailau ARGUMENTS`, however it ends."""
         return self.start(*arguments).wait()
 
-    def serve(self) -> Program:
+    def serve(self, *more: str | Path) -> Program:
         """The server, listening. It says everything that it ever says."""
         home = self.root / "election/server"
-        options = ("--bind", HOST, "--workers", "1", "--verbose")
+        options = ("--bind", HOST, "--workers", "1", "--verbose", *more)
         server = self.start("serve", "--home", home, *self.key("server"), *options)
         server.until(lambda: bool(server.lines()))
         return server
@@ -420,6 +432,18 @@ class Place:
 
         with self.board(0.5) as board:
             wait_until(now)
+
+    def operations(self) -> list[Operation]:
+        """The acts that are on the record, in its order."""
+        with self.board() as board:
+            first, *artifacts = board.read(0, board.status().size)
+        transcript = Transcript(parse_artifact(first, None))
+        return [
+            found
+            for data in artifacts
+            if record_pb2.Artifact.FromString(data).HasField("operation")
+            and isinstance(found := transcript.parse(data).statement, Operation)
+        ]
 
     def reach(self, phase: Phase) -> None:
         """Until the election has come so far."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 import shutil
 import sqlite3
 import time
@@ -11,117 +12,28 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-import urllib3
 
 from ballotbox.store import SqliteStore
 from cli.common import UNUSABLE
 from crypto.errors import Malformed
-from record.artifacts import parse_artifact
-from record.checkpoint import VerifierKey, parse_verifier_key, verify_checkpoint
-from record.cosignature import parse_cosigner_key
+from record.artifacts import Action, parse_artifact
+from record.checkpoint import verify_checkpoint
 from record.election import check_election
 from record.entry import entry_for
 from record.merkle import leaf_hash, verify_consistency, verify_inclusion
 from record.policy import Log, Policy, Witness
+from record.state import Phase
 from rpc.errors import NotFound
-from tests.system.programs import HOST, Place, Program, free_ports, refused, wait_until
+from tests.system.living import Cosigner, LivePlace, policy_file
+from tests.system.programs import HOST, Place, refused, wait_until
 
 pytestmark = pytest.mark.system
-
-
-class LivePlace:
-    """An election whose server publishes its record."""
-
-    def __init__(self, place: Place) -> None:
-        self.place = place
-        self.home = place.root / "election/server"
-        self.directory = self.home / "published"
-        self.http = f"{HOST}:{free_ports()[0]}"
-
-    @property
-    def key(self) -> VerifierKey:
-        """The log's key."""
-        artifact = parse_artifact((self.home / "election.artifact").read_bytes(), None)
-        return parse_verifier_key(check_election(artifact).election.log_key)
-
-    def configure(self, **settings: str) -> None:
-        """More settings in server.json."""
-        file = self.home / "server.json"
-        file.write_text(json.dumps({**json.loads(file.read_text()), **settings}))
-
-    def start(self, *options: str | Path) -> Program:
-        """The server, whether or not it comes to serve."""
-        arguments = ("--bind", HOST, "--workers", "1", "--http", self.http)
-        return self.place.start(
-            "serve", "--home", self.home, *self.place.key("server"), *arguments, *options
-        )
-
-    def serve(self, *options: str | Path) -> Program:
-        """The server, serving."""
-        server = self.start(*options)
-        server.until(lambda: any("serving" in line for line in server.lines()))
-        return server
-
-    def note(self) -> bytes:
-        """The published checkpoint, over HTTP."""
-        answer = urllib3.request("GET", f"http://{self.http}/checkpoint", retries=False, timeout=5)
-        assert answer.status == 200
-        return answer.data
-
-    def published(self) -> int:
-        """Its size; 0 if there is none."""
-        try:
-            return verify_checkpoint(self.note(), self.key).size
-        except (urllib3.exceptions.HTTPError, AssertionError):
-            return 0
-
-    def commit(self) -> None:
-        """The trustees commit to keys, and so the log grows; they are ended then."""
-        trustees = [self.place.trustee(i) for i in (1, 2, 3)]
-        size = self.place.status().size
-        self.place.wait(lambda status: status.size >= size + 3)
-        for trustee in trustees:
-            trustee.kill()
-        # What they had sent is in by then.
-        wait_until(lambda: self.published() == self.place.status().size)
 
 
 @pytest.fixture
 def live(tmp_path: Path) -> LivePlace:
     place = Place.make(tmp_path / "place")
     return LivePlace(place)
-
-
-class Cosigner:
-    """A `sailau board witness` for the election's log."""
-
-    def __init__(self, live: LivePlace, name: str) -> None:
-        self.live, self.name = live, name
-        self.home = live.place.root / name
-        made = live.place.run(
-            *("board", "witness", "init", "--home", self.home, "--name", f"witness.example/{name}"),
-            *("--log", str(live.key), *live.place.key(name)),
-        )
-        self.key = parse_cosigner_key(made.out.strip())
-        self.listen = f"{HOST}:{free_ports()[0]}"
-        self.program = self.run()
-
-    def run(self) -> Program:
-        program = self.live.place.start(
-            *("board", "witness", "run", "--home", self.home, "--listen", self.listen),
-            *self.live.place.key(self.name),
-        )
-        program.until(lambda: len(program.lines()) >= 2)
-        return program
-
-    @property
-    def line(self) -> str:
-        return f"witness {self.name} {self.key} http://{self.listen}/\n"
-
-
-def policy_file(live: LivePlace, *lines: str) -> None:
-    (live.home / "policy").write_text("".join([f"log {live.key}\n", *lines, "quorum none\n"]))
-    live.configure(policy="policy")
 
 
 def test_published_cosigned_mirrored_and_taken_up_again(live: LivePlace) -> None:
@@ -145,6 +57,7 @@ def test_published_cosigned_mirrored_and_taken_up_again(live: LivePlace) -> None
         notices = live.place.status().notices
         assert any("dead" in notice for notice in notices)
         assert not any("north" in notice for notice in notices)
+        _check_asks_witnesses(live)
         copy = live.place.root / "copy"
         live.place.run("board", "mirror", f"http://{live.http}", copy, "--log-key", str(live.key))
         assert (copy / "checkpoint").read_bytes().startswith(live.note().split(b"\n\n")[0])
@@ -165,12 +78,29 @@ def test_published_cosigned_mirrored_and_taken_up_again(live: LivePlace) -> None
         wait_until(lambda: signed() == {"north", "south"})
         assert server.stop().code == 0
         # What was deleted is made again at the next start.
-        kept = {p: p.read_bytes() for p in live.directory.rglob("*") if p.is_file()}
+        kept = (live.directory / "artifacts/000").read_bytes()
         shutil.rmtree(live.directory / "tile")
         live.serve()
-        wait_until(lambda: live.published() == checkpoint.size)
-        newest = {p for p in kept if ".p" not in str(p) or p.name == str(checkpoint.size)}
-        assert all(p.read_bytes() == kept[p] for p in newest if p.name != "checkpoint")
+        size = live.place.status().size
+        assert size > checkpoint.size
+        wait_until(lambda: live.published() == size)
+        assert (live.directory / "artifacts/000").read_bytes().startswith(kept)
+        again = live.place.root / "again"
+        live.place.run("board", "mirror", f"http://{live.http}", again, "--log-key", str(live.key))
+
+
+def _check_asks_witnesses(live: LivePlace) -> None:
+    """`serve --check` beside the server: one witness is there, two are not."""
+    found = live.check()
+    north_knows = found["witness north"]["found"]
+    assert re.fullmatch(r"it has cosigned ([0-9]+) of \1 artifacts", north_knows)
+    assert {name: found[name]["verdict"] for name in ("witness dead", "witness south")} == {
+        "witness dead": "warning",
+        "witness south": "warning",
+    }
+    assert HOST not in found["witness dead"]["found"]
+    assert (found["clock"]["verdict"], found["quorum"]["verdict"]) == ("ok", "ok")
+    assert "witness north" in found["clock"]["found"]
 
 
 def _stranger() -> str:
@@ -192,10 +122,12 @@ def test_a_restored_backup_refuses_and_is_filled_up(live: LivePlace) -> None:
         with closing(sqlite3.connect(database)) as here, closing(sqlite3.connect(backup)) as there:
             here.backup(there)
         live.commit()
-        size = live.place.status().size
-        wait_until(lambda: live.published() == size)
+        wait_until(lambda: live.published() == live.place.status().size)
         wait_until(lambda: len(live.note().splitlines()) == 6)
         assert server.stop().code == 0
+        size, older = _stored(database), _stored(backup)
+        last = verify_checkpoint((live.directory / "checkpoint").read_bytes(), live.key)
+        assert last.size == size  # the server's last word is published, too
         for file in live.home.glob("board.sqlite-*"):
             file.unlink()
         shutil.copy(backup, database)
@@ -207,10 +139,22 @@ def test_a_restored_backup_refuses_and_is_filled_up(live: LivePlace) -> None:
         live.directory.rename(kept)
         refused(live.start().wait(), UNUSABLE, "witness north", "older copy")
         server = live.serve("--recover", kept)
-        assert f"{size - 1} artifacts" in server.lines()[0]
-        assert live.place.status().size == size
-        wait_until(lambda: live.published() == size)
+        assert f"{size - older} artifacts" in server.lines()[0]
+        said = [(act.action, act.reason) for act in live.place.operations()]
+        *_, stopped, _, (action, recovered), (_, started) = said
+        assert stopped == (Action.SERVER_STOPPED, "stopped by SIGTERM")
+        assert action is Action.RECOVERED
+        assert f" {size - older} artifacts" in recovered
+        assert started == "start after an orderly end"
+        assert live.place.status().size == size + 3
+        wait_until(lambda: live.published() == size + 3)
         assert server.stop().code == 0
+
+
+def _stored(database: Path) -> int:
+    """How many artifacts a SQLite database has."""
+    with closing(sqlite3.connect(database)) as connection:
+        return int(connection.execute("SELECT count(*) FROM artifacts").fetchone()[0])
 
 
 def test_kills_leave_files_and_database_that_agree(live: LivePlace) -> None:
@@ -224,7 +168,7 @@ def test_kills_leave_files_and_database_that_agree(live: LivePlace) -> None:
             server.kill()
             _agree(live)
             server = live.serve()
-        live.place.wait(lambda status: status.size >= 13)
+        live.place.reach(Phase.READY)
         wait_until(lambda: live.published() == live.place.status().size)
         copy = live.place.root / "copy"
         live.place.run("board", "mirror", f"http://{live.http}", copy, "--log-key", str(live.key))
@@ -283,6 +227,11 @@ def test_a_second_server_takes_over(live: LivePlace, postgres_dsn: str) -> None:
         first = live.serve("--new-database")
         live.commit()
         size = place.status().size
+        found = live.check()
+        assert "a server runs" in found["leadership"]["found"]
+        assert "PostgreSQL" in found["clock"]["found"]
+        assert found["clock"]["verdict"] == found["database (PostgreSQL)"]["verdict"] == "ok"
+        assert "no synchronous standby" in found["durability"]["found"]
         waiting = second.start()
         waiting.until(lambda: bool(waiting.lines()))
         assert "waiting" in waiting.lines()[0]
@@ -291,7 +240,8 @@ def test_a_second_server_takes_over(live: LivePlace, postgres_dsn: str) -> None:
         begin = time.monotonic()
         waiting.until(lambda: any("serving" in line for line in waiting.lines()))
         assert time.monotonic() - begin < 30
-        assert place.status().size == size
+        assert place.status().size == size + 2
+        assert place.operations()[-1].reason == "took over from another server"
         second.commit()
         # The first one comes back, with its own published directory, and waits in its turn.
         back = live.start()
@@ -300,4 +250,6 @@ def test_a_second_server_takes_over(live: LivePlace, postgres_dsn: str) -> None:
         assert waiting.stop().code == 0
         back.until(lambda: any("serving" in line for line in back.lines()))
         wait_until(lambda: live.published() == place.status().size)
+        ends = [act.reason for act in place.operations() if act.action is Action.SERVER_STOPPED]
+        assert ends == ["stopped by SIGTERM"]
         assert back.stop().code == 0
