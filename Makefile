@@ -38,10 +38,12 @@ demo: $(RUN)/.installed ## Run the demo election (OUT=DIR BALLOTS=N SEED=S)
 	@$(RUN)/bin/sailau demo $(if $(OUT),--out "$(OUT)") $(if $(BALLOTS),--ballots "$(BALLOTS)") $(if $(SEED),--seed "$(SEED)")
 
 .PHONY: bench
-bench: $(RUN)/.installed ## Measure the cost of exponentiations and proofs
+bench: $(TEST)/.installed ## Measure everything side by side, peers included (4 minutes; ARGS="--quick --json FILE")
+	@$(TEST)/bin/python -m benchmarks.report $(ARGS)
+
+.PHONY: bench-exponentiation
+bench-exponentiation: $(RUN)/.installed ## Measure the cost of single exponentiations and proofs
 	@$(RUN)/bin/python -m benchmarks.exponentiation
-	@$(RUN)/bin/python -m benchmarks.verification
-	@$(RUN)/bin/python -m benchmarks.proofs
 
 .PHONY: bench-trustees
 bench-trustees: $(RUN)/.installed ## Measure what a key ceremony and a tally cost a trustee

@@ -10,6 +10,7 @@ and what nobody waits for any more is dropped before it costs anything.
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -22,6 +23,8 @@ from ballotbox.fair_queue import FairQueue, Full
 from ballotbox.workers import Verdict, Worker, WorkerDied, check_batch
 from record.artifacts import Artifact
 from record.election import ElectionKeys, check_election
+
+LOGGER = logging.getLogger(__name__)
 
 QUEUE_PER_WORKER = 64
 """Ballots that wait at most, for each worker."""
@@ -72,7 +75,10 @@ class Ticket:
     @property
     def wanted(self) -> bool:
         """Whether anybody waits for it."""
-        return self._wanted()
+        try:
+            return self._wanted()
+        except Exception:  # of a call that has ended
+            return False
 
     def settle(self, verdict: Verdict | Exception) -> None:
         """For `Admission` alone; the first verdict stays."""
@@ -206,11 +212,18 @@ class Admission:
         """The life of a worker's thread."""
         try:
             while (batch := self._next_batch(worker)) is not None:
-                if batch:
-                    self._check(worker, batch)
-                elif self._keys is not None:
-                    with suppress(OSError):  # the next ballot will find out
-                        worker.use(self._keys)
+                try:
+                    if batch:
+                        self._check(worker, batch)
+                    elif self._keys is not None:
+                        with suppress(OSError):  # the next ballot will find out
+                            worker.use(self._keys)
+                except Exception:
+                    LOGGER.exception("checking ballots has failed")
+                finally:
+                    # Somebody waits for each, and this thread goes on for the others.
+                    for ticket in batch:
+                        ticket.settle(AdmissionFailed("the checking itself has failed"))
         finally:
             worker.close()
 
@@ -245,7 +258,9 @@ class Admission:
             verdicts = worker.check(keys, [(t.artifact.data, t.hints) for t in batch])
         except WorkerDied:
             for ticket in batch:
-                if died + 1 < ATTEMPTS:
+                if self._closed:
+                    ticket.settle(_stopping())
+                elif died + 1 < ATTEMPTS:
                     self._check(worker, [ticket], died + 1)
                 else:
                     ticket.settle(

@@ -48,6 +48,7 @@ from record.artifacts import (
 )
 from record.artifacts import parse_artifact as parse
 from record.checkpoint import Checkpoint, VerifierKey, parse_verifier_key
+from record.draft import Draft
 from record.merkle import EMPTY_ROOT, MerkleTree
 from record.note import parse_signatures, with_signatures
 from record.state import BallotEntry, Phase, State
@@ -80,7 +81,9 @@ class Board:
         self._store = store
         self._election = election.data
         self._transcript = Transcript(election)
-        self._sequencer: Sequencer[Arrival, Accepted] = Sequencer(self._settle, timing)
+        self._sequencer: Sequencer[Arrival, Accepted] = Sequencer(
+            self._settle, timing, counted=self._counted
+        )
         self._timing = timing
         self._server_key = server_key
         self._log_key = log_key
@@ -454,6 +457,37 @@ class Board:
             except Exception as error:
                 member.fail(error)
 
+    def _counted(
+        self, members: Sequence[Member[Arrival, Accepted]]
+    ) -> Sequence[Member[Arrival, Accepted]]:
+        """Those that will stand on the record, each artifact once; who will not is refused now.
+
+        A group of the manifest's size that held others would be smaller on the record, and
+        whoever sends them could pick a voter's ballot out.
+        """
+        counted: list[Member[Arrival, Accepted]] = []
+        seen: set[bytes] = set()
+        with self._state:
+            if self._stale or self._paused or self._transcript.phase is not Phase.OPEN:
+                return members  # settling refuses them, or asks the database
+            draft = Draft(self._transcript.state)
+            for member in members:
+                artifact = member.item.artifact
+                if artifact.data in seen:
+                    continue
+                if self._follows_refused(member):
+                    continue
+                try:
+                    draft.take(artifact.statement)
+                except Rejected as error:
+                    if not self._is_known(member):
+                        member.fail(error)
+                    continue
+                seen.add(artifact.data)
+                if member.item.patient:
+                    counted.append(member)
+        return counted
+
     def _settle_different(self, group: Sequence[Member[Arrival, Accepted]]) -> None:
         """Take a group in. Only one group is settled at a time, so nobody else changes the state.
 
@@ -530,8 +564,7 @@ class Board:
         self, member: Member[Arrival, Accepted], taken: list[Member[Arrival, Accepted]]
     ) -> None:
         """Take one member into the state, or let it fail."""
-        if member.after is not None and member.after.failed:
-            member.fail(StoreConflict("what this device sent before it was refused"))
+        if self._follows_refused(member):
             return
         try:
             self._transcript.check(member.item.artifact)
@@ -541,6 +574,13 @@ class Board:
             return
         self._transcript.take(member.item.artifact)
         taken.append(member)
+
+    @staticmethod
+    def _follows_refused(member: Member[Arrival, Accepted]) -> bool:
+        refused = member.after is not None and member.after.failed
+        if refused:
+            member.fail(StoreConflict("what this device sent before it was refused"))
+        return refused
 
     def _is_known(self, member: Member[Arrival, Accepted]) -> bool:
         """Whether it got in by another call: then that is the answer to this one."""

@@ -34,6 +34,7 @@ from record.election import ElectionContext
 from record.policy import log_alone
 from record.state import Phase
 from record.transcript import Transcript
+from rpc.credentials import MAX_REQUEST
 from rpc.errors import (
     AlreadyDone,
     Busy,
@@ -59,6 +60,8 @@ STALL = 90.0
 FIRST_PAUSE = 0.2
 LAST_PAUSE = 5.0
 ANSWER = "R.answer"
+_AROUND = 1024
+"""Bytes of a request that are neither artifact nor hints, at most."""
 
 T = TypeVar("T")
 
@@ -385,14 +388,15 @@ class DeviceClient:
     def register(self, artifact: bytes) -> int:
         """Begin the chain; returns the index in the record."""
         request = ballot_box_pb2.RegisterDeviceRequest(artifact=artifact)
-        return int(self._call(self._stub.RegisterDevice, request).index)
+        return _index(self._call(self._stub.RegisterDevice, request).index)
 
     def submit(self, artifact: bytes, hints: bytes = b"") -> Receipt:
         """Submit a ballot; returns the voter's first receipt, checked."""
         ballot = parse_artifact(artifact, self._context.group).statement
         if not isinstance(ballot, Ballot):
             raise Malformed("artifact", "is not a ballot")
-        request = ballot_box_pb2.SubmitRequest(artifact=artifact, hints=hints)
+        fitting = _fitting(artifact, hints)
+        request = ballot_box_pb2.SubmitRequest(artifact=artifact, hints=fitting)
         response = self._call(self._stub.Submit, request)
         code = ballot.confirmation_code
         return self._receipt(response.receipt, ReceiptKind.SUBMITTED, code, artifact)
@@ -425,7 +429,7 @@ class DeviceClient:
     def close(self, artifact: bytes) -> int:
         """End the chain; returns the index in the record."""
         request = ballot_box_pb2.CloseDeviceRequest(artifact=artifact)
-        return int(self._call(self._stub.CloseDevice, request).index)
+        return _index(self._call(self._stub.CloseDevice, request).index)
 
     def upload(self, messages: Iterable[tuple[bytes, bytes]]) -> Iterator[int]:
         """Send artifacts in their order, each with its hints; their indices, as they come.
@@ -533,7 +537,7 @@ class Uploading:
                     problem = "the server answered what was not sent"
                     raise Rejected(ANSWER, problem, culprit="server")
                 self._answered += 1
-                yield int(response.index)
+                yield _index(response.index)
         except grpc.RpcError as error:
             if self._failed is None:
                 raise self._explained(error) from error
@@ -556,7 +560,8 @@ class Uploading:
         try:
             for artifact, hints in self._messages:
                 self._sent += 1
-                yield ballot_box_pb2.UploadRequest(artifact=artifact, hints=hints)
+                fitting = _fitting(artifact, hints)
+                yield ballot_box_pb2.UploadRequest(artifact=artifact, hints=fitting)
             self._all_sent = True
         except Exception as error:  # gRPC would say no more than that reading failed
             self._failed = error
@@ -572,6 +577,18 @@ class Uploading:
 
     def _explained(self, error: grpc.RpcError) -> SailauError:
         return Unavailable(self._stopped) if self._stopped else explain(error)
+
+
+def _fitting(artifact: bytes, hints: bytes) -> bytes:
+    """The hints, unless a request would be too long with them: it is as good without."""
+    return hints if len(artifact) + len(hints) <= MAX_REQUEST - _AROUND else b""
+
+
+def _index(index: int) -> int:
+    """An index that a journal can hold. Raises Rejected for what no record reaches."""
+    if index >= 2**53:
+        raise Rejected(ANSWER, f"the server answered with index {index}", culprit="server")
+    return int(index)
 
 
 class AdministrationClient:

@@ -245,6 +245,10 @@ class Line:
                     pause = 0.0
             except SailauError:
                 return  # `check` raises it where somebody is told
+            except BaseException:
+                # A mistake of ours. Nobody may wait for this thread; what is kept is kept.
+                self._state = LineState.DOWN
+                raise
 
     def _put_up(self) -> bool:
         """The line is up, unless a voter came between the last look and now.

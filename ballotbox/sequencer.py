@@ -14,6 +14,9 @@ the record before what came earlier and waits. There are two exceptions:
   the waiting group settled first, however small it is, and then follows. Otherwise it
   would shut out votes that were here before it.
 
+Only what will stand on the record counts for a group that has to have so many members, and
+for its time: whoever sends what is refused, or the same twice, hides nobody and ends no wait.
+
 There is no thread for this. The first of those who wait settles the group for all of
 them; who comes meanwhile forms the next group, whose first then takes over.
 """
@@ -61,6 +64,8 @@ class Member(Generic[T, R]):
         self.sender = sender
         self.manner = manner
         self.after = after
+        self.came = 0.0
+        """When it was queued, by the sequencer's clock."""
         self._result: R | None = None
         self._error: BaseException | None = None
         self.settled = False
@@ -118,14 +123,21 @@ class Sequencer(Generic[T, R]):
         settle: Callable[[Sequence[Member[T, R]]], None],
         timing: Timing,
         clock: Callable[[], float] = time.monotonic,
+        counted: Callable[[Sequence[Member[T, R]]], Sequence[Member[T, R]]] | None = None,
     ) -> None:
-        """`settle` makes every member of a group succeed or fail; what it raises, all fail with."""
+        """`settle` makes every member of a group succeed or fail; what it raises, all fail with.
+
+        `counted` gives those of the members, in their order, that count for a group with a
+        minimum; it settles who cannot be in. It is called under the lock: it must be quick.
+        """
         self._settle = settle
+        self._counted = counted
         self._timing = timing
         self._clock = clock
         self._changed = threading.Condition()
         self._waiting: list[Member[T, R]] = []  # for a group to be large enough
         self._since = 0.0  # when the first of them came
+        self._idle = 0  # so many of them are known not to count
         self._own: list[Member[T, R]] = []
         self._ready: deque[list[Member[T, R]]] = deque()  # settled before anything else
         self._busy = False
@@ -137,7 +149,7 @@ class Sequencer(Generic[T, R]):
             self._closed = error
             for member in self._waiting:
                 member.fail(error)
-            self._waiting = []
+            self._waiting, self._idle = [], 0
             self._changed.notify_all()
 
     def submit(self, item: T, sender: str, manner: Manner = Manner.PATIENT) -> R:
@@ -164,21 +176,23 @@ class Sequencer(Generic[T, R]):
         with self._changed:
             for member in members:
                 self._queue(member)
-        last = members[-1]
-        while not last.settled:
-            if group := self._next_group(last):
-                self._settle_group(group)
+        # The last one may be turned away while others are on their way.
+        for member in reversed(members):
+            while not member.settled:
+                if group := self._next_group(member):
+                    self._settle_group(group)
 
     def _queue(self, member: Member[T, R]) -> None:
+        member.came = self._clock()
         if member.manner is Manner.CLOSING:
-            earlier, self._own, self._waiting = [*self._own, *self._waiting], [], []
-            self._ready += [group for group in (earlier, [member]) if group]
+            self._ready += [group for group in (self._own, self._waiting, [member]) if group]
+            self._own, self._waiting, self._idle = [], [], 0
         elif member.manner is Manner.PATIENT or self._waits_for(member.sender):
             if self._closed is not None:
                 member.fail(self._closed)
                 return
             if not self._waiting:
-                self._since = self._clock()
+                self._since = member.came
             self._waiting.append(member)
         else:
             self._own.append(member)
@@ -192,46 +206,88 @@ class Sequencer(Generic[T, R]):
             while not member.settled:
                 if self._busy:
                     self._changed.wait()
-                elif (wait := self._due_in()) <= 0:
-                    self._busy = True
-                    return self._take()
-                else:
+                elif not (self._ready or self._own or self._waiting):
+                    raise AssertionError("a member waits that nobody knows of")
+                elif (wait := self._due_in()) > 0:
                     # One of those that wait wakes up by itself, for all of them.
                     first = self._waiting[0].sender == member.sender
                     self._changed.wait(wait if first else None)
+                elif group := self._take():
+                    self._busy = True
+                    return group
             return []
 
     def _due_in(self) -> float:
         """Seconds until there is a group to settle. Something waits."""
-        if self._ready or self._own or len(self._waiting) >= self._timing.enough:
+        if self._ready or self._own or self._enough():
             return 0.0
         return self._since + self._timing.interval - self._clock()
 
     def _take(self) -> list[Member[T, R]]:
-        """The next group; what its senders sent before is in it or was settled."""
+        """The next group; what its senders sent before is in it or was settled.
+
+        Empty if those who wait turn out not to be enough.
+        """
         if self._ready:
             return self._ready.popleft()
-        most, timing = self._timing.most, self._timing
-        full = len(self._waiting) >= timing.enough
-        if self._waiting and (full or self._since + timing.interval <= self._clock()):
+        if self._waiting and (copies := self._complete()) is not None:
+            most = self._timing.most + copies
             group, self._waiting = self._waiting[:most], self._waiting[most:]
             senders = {member.sender for member in group}
             before = [member for member in self._own if member.sender in senders]
             self._own = [member for member in self._own if member.sender not in senders]
-            self._since = self._clock()
+            self._since = self._waiting[0].came if self._waiting else 0.0
+            self._idle = 0
             return before + group
+        most = self._timing.most
         group, self._own = self._own[:most], self._own[most:]
         return group
 
-    def _settle_group(self, group: Sequence[Member[T, R]]) -> None:
+    def _complete(self) -> int | None:
+        """None unless those who wait are a group; of how many there is another in it."""
+        if not self._enough() and not self._late():
+            return None
+        if self._timing.minimum is None or self._counted is None:
+            return 0
+        senders = {member.sender for member in self._waiting}
+        before = [member for member in self._own if member.sender in senders]
         try:
-            self._settle(shuffled(group))
+            counted = self._counted([*before, *self._waiting])
+        except Exception:  # settling will say what is wrong
+            return 0
+        self._waiting = [member for member in self._waiting if not member.settled]
+        self._changed.notify_all()
+        self._idle = 0
+        if not self._waiting:
+            return None
+        if not counted:
+            return 0
+        self._since = counted[0].came
+        if len(counted) < self._timing.enough and not self._late():
+            self._idle = len(self._waiting) - len(counted)
+            return None
+        return len(self._waiting) - len(counted)
+
+    def _enough(self) -> bool:
+        return len(self._waiting) - self._idle >= self._timing.enough
+
+    def _late(self) -> bool:
+        return self._since + self._timing.interval <= self._clock()
+
+    def _settle_group(self, group: Sequence[Member[T, R]]) -> None:
+        failure: BaseException = AssertionError("the group was settled without this member")
+        try:
+            self._settle(shuffled([member for member in group if not member.settled]))
         except Exception as error:
-            for member in group:
-                if not member.settled:
-                    member.fail(error)
+            failure = error
+        except BaseException as error:  # this thread ends, and the others of the group do not
+            failure = error
+            raise
         finally:
             with self._changed:
+                for member in group:
+                    if not member.settled:
+                        member.fail(failure)
                 self._busy = False
                 self._changed.notify_all()
 

@@ -12,8 +12,10 @@ server on the directory does as well (docs/operations.md).
 from __future__ import annotations
 
 import gzip
+import hmac
 import os
 import re
+import secrets
 import socket
 import threading
 import time
@@ -40,6 +42,8 @@ _FILES = re.compile(
 _ENTRIES, _ARTIFACTS, _CHECKPOINT = "tile/entries/", "artifacts/", "checkpoint"
 _FOR_EVER = "public, max-age=31536000, immutable"
 _SHORT = "public, max-age=1, must-revalidate"
+_NO_TIME = "Thu, 01 Jan 1970 00:00:00 GMT"
+_TAG_KEY = secrets.token_bytes(32)
 _MAX_PATH = 200
 _CHUNK = 1 << 16
 _CONNECTIONS = 512
@@ -82,7 +86,7 @@ def _answer(request: Request, place: Path, path: str) -> Response:
                 data = opened.read()
     except OSError:
         return _not_found()
-    etag = f'"{found.st_mtime_ns:x}-{found.st_size:x}-{found.st_ino:x}"'
+    etag = _tag(path, found)
     headers = {
         "ETag": etag,
         "Cache-Control": _cache_control(path),
@@ -105,7 +109,18 @@ def _answer(request: Request, place: Path, path: str) -> Response:
         # It may grow while it is sent: no more than the length that was promised.
         headers |= {"Content-Length": str(found.st_size), "Accept-Ranges": "bytes"}
         return StreamingResponse(_first_bytes(place, found.st_size), 200, headers, kind)
+    headers["Last-Modified"] = _NO_TIME  # or else it is the file's
     return FileResponse(place, 200, headers, kind, stat_result=found)
+
+
+def _tag(path: str, found: os.stat_result) -> str:
+    """Another for each state of a file. The time in it is nobody's to read.
+
+    Each partial tile is written when its group is published: to the nanosecond that is more
+    than the record tells.
+    """
+    state = f"{path} {found.st_mtime_ns} {found.st_size} {found.st_ino}"
+    return f'"{hmac.digest(_TAG_KEY, state.encode(), "sha256")[:16].hex()}"'
 
 
 def _first_bytes(place: Path, left: int) -> Iterator[bytes]:

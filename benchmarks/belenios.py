@@ -142,11 +142,11 @@ def version() -> str:
 def hold_elections(ballots: int) -> Iterator[Elections]:
     """Make both elections, which are there within this block."""
     with tempfile.TemporaryDirectory() as first, tempfile.TemporaryDirectory() as second:
-        elections: list[Election] = []
-        for name, voters in ((first, FEW), (second, FEW + ballots)):
-            elections.append(Election(Path(name), voters))
-            elections[-1].vote(0, voters)
-        yield Elections(*elections, ballots)
+        few = Election(Path(first), FEW)
+        few.vote(0, FEW)
+        many = Election(Path(second), FEW + ballots)
+        many.vote(0, FEW + ballots)
+        yield Elections(few, many, ballots)
 
 
 def measure(ballots: int) -> dict[str, Any]:

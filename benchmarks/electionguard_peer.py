@@ -78,8 +78,9 @@ def measure(actions: Actions | None) -> dict[str, Any]:
 def serve(actions: Actions | None) -> None:
     """Answer every line with what was measured, until there is none."""
     print(json.dumps({"installed": actions is not None}), flush=True)
-    for line in sys.stdin if actions is not None else ():
-        print(json.dumps(milliseconds(actions[line.strip()])), flush=True)
+    if actions is not None:
+        for line in sys.stdin:
+            print(json.dumps(milliseconds(actions[line.strip()])), flush=True)
 
 
 def main() -> None:

@@ -1,7 +1,7 @@
 """What an exponentiation costs: by table, by powmod, and with a secret exponent.
 
 Prints the three side by side, measured in turn in one run, as times and ratios. Run it
-with `make bench`.
+with `make bench-exponentiation`.
 """
 
 from __future__ import annotations

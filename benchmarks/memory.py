@@ -1,11 +1,12 @@
 """How much memory the verifier takes as a record grows.
 
 Makes records of more and more ballots, with hints, and verifies each in a process of its
-own with one job, so that the peak is that of a worker and of the process that reads the log
-together. Prints a table of the peaks and what each further ballot has taken.
+own: with one job, so that the peak is that of a worker and of the process that reads the log
+together, and with two, so that each has its own. Prints a table of the peaks and what each
+further ballot has taken.
 
     python -m benchmarks.memory                                   # standard parameters
-    python -m benchmarks.memory --parameters toy-64-256 --ballots 2000 8000 32000
+    python -m benchmarks.memory --parameters toy-64-256 --ballots 10000 30000 100000
 
 Ballots cost 40 kB each and as much again in hints; with toy parameters a tenth, so that
 the growth of what is kept for each ballot shows sooner.
@@ -28,26 +29,44 @@ SETS: dict[str, Parameters] = {"standard": STANDARD, "toy-64-256": TOY[-1]}
 
 
 CHILD = """
-import sys
+import sys, threading
 from pathlib import Path
 from verifier.cli import main
-code = main(sys.argv[1:])
-status = Path("/proc/self/status").read_text()
-print(code, next(line.split()[1] for line in status.splitlines() if line.startswith("VmHWM")))
+
+def highest(process):
+    status = Path(f"/proc/{process}/status").read_text()
+    return next((int(x.split()[1]) for x in status.splitlines() if x.startswith("VmHWM")), 0)
+
+def watch():
+    while not done.wait(0.1):
+        for child in Path("/proc/self/task").glob("*/children"):
+            for process in child.read_text().split():
+                try:
+                    workers[process] = max(workers.get(process, 0), highest(process))
+                except OSError:
+                    pass
+
+if __name__ == "__main__":
+    workers, done = {}, threading.Event()
+    threading.Thread(target=watch, daemon=True).start()
+    code = main(sys.argv[1:])
+    done.set()
+    print(code, highest("self"), max(workers.values(), default=0))
 """
-"""Verifies and says what it has taken at most (Linux): the system's own figure for a process
-that has ended counts what its parent had, too."""
+"""Verifies and says what it has taken at most, and its largest worker process (Linux): the
+system's own figure for a process that has ended counts what its parent had, too."""
 
 
-def peak(record: Path, parameters: str) -> float:
-    """MiB that a verification of the record takes at most."""
-    command = [sys.executable, "-c", CHILD, str(record), "--quiet", "--jobs", "1"]
+def peaks(record: Path, parameters: str, jobs: int) -> tuple[float, float]:
+    """MiB that a verification of the record takes at most: this process, and a worker."""
+    command = [sys.executable, "-c", CHILD, str(record), "--quiet", "--jobs", str(jobs)]
     command += ["--until", "close", "--parameters", parameters]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
-    code, kilobytes = done.stdout.splitlines()[-1].split()
+    code, *kilobytes = done.stdout.splitlines()[-1].split()
     if code != "1":  # refuted: the polls are never closed
         raise SystemExit(f"the verifier ended with {code}:\n{done.stderr}")
-    return int(kilobytes) / 1024
+    own, worker = (int(x) / 1024 for x in kilobytes)
+    return own, worker
 
 
 def measure(parameters: str, counts: Sequence[int]) -> list[dict[str, float]]:
@@ -58,8 +77,18 @@ def measure(parameters: str, counts: Sequence[int]) -> list[dict[str, float]]:
             folder = Path(name)
             make_sample(count, SETS[parameters]).publish(folder)
             size = sum(p.stat().st_size for p in folder.rglob("*") if p.is_file())
-            rows.append({"ballots": count, "record": size, "peak": peak(folder, parameters)})
-            print(f"{count:,} ballots: {rows[-1]['peak']:.0f} MiB", file=sys.stderr)
+            alone, _ = peaks(folder, parameters, 1)
+            reader, worker = peaks(folder, parameters, 2)
+            rows.append(
+                {
+                    "ballots": count,
+                    "record": size,
+                    "peak": alone,
+                    "reader": reader,
+                    "worker": worker,
+                }
+            )
+            print(f"{count:,} ballots: {alone:.0f} MiB, a worker {worker:.0f}", file=sys.stderr)
     return rows
 
 
@@ -77,16 +106,16 @@ def main() -> None:
     if chosen.json:
         print(json.dumps({"parameters": chosen.parameters, "rows": rows}, indent=2))
         return
-    print(
-        "| ballots | record, MiB | peak, MiB | bytes for each further ballot |\n|---|---|---|---|"
-    )
+    print("| ballots | record, MiB | one process, MiB | bytes for each further ballot | ", end="")
+    print("two jobs: who reads the log, MiB | a worker, MiB |\n|---|---|---|---|---|---|")
     for before, row in zip([None, *rows], rows, strict=False):
         grown = ""
         if before is not None:
             more = (row["peak"] - before["peak"]) * 2**20
             grown = f"{more / (row['ballots'] - before['ballots']):,.0f}"
         size = row["record"] / 2**20
-        print(f"| {row['ballots']:,.0f} | {size:,.0f} | {row['peak']:,.0f} | {grown} |")
+        print(f"| {row['ballots']:,.0f} | {size:,.0f} | {row['peak']:,.0f} | {grown} | ", end="")
+        print(f"{row['reader']:,.0f} | {row['worker']:,.0f} |")
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 All ways are measured in turn in one run, on the same proofs, and printed as one table, as
 times of the processor for one selection (0 or 1 of a contest, at 4096 bits) and as ratios
-to plain `powmod`. Run it with `make bench`.
+to plain `powmod`. Part of `make bench`.
 """
 
 from __future__ import annotations

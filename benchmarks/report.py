@@ -29,7 +29,7 @@ from typing import Any, TypeVar
 
 import gmpy2
 
-from benchmarks.cost_model import NATIONAL, Costs, cost_model
+from benchmarks.cost_model import NATIONAL, Costs, cost_model, count_batch
 from benchmarks.plot import Plot, Series, svg
 from benchmarks.processes import measure_jobs, measure_load, measure_tally, measure_trustee
 from benchmarks.side_by_side import FULL, SCALES, Note, Peers, Scale, measure, on_one_core
@@ -41,6 +41,9 @@ PLOT = "performance.svg"
 """The plot's name, beside the document that `--update` writes."""
 PARTS = ("peers", "jobs", "tally", "trustee", "load")
 """What can be left out."""
+
+BUSY = 1.0
+"""A load of the machine, before anything is measured, above which the report warns."""
 
 T = TypeVar("T")
 Figures = Mapping[str, Any]
@@ -302,6 +305,7 @@ def complete(report: dict[str, Any]) -> dict[str, Any]:
     costs = costs_of(figures)
     model = cost_model(costs, NATIONAL) if costs is not None else None
     report["costs"] = asdict(costs) if costs is not None else None
+    report["counted"] = asdict(count_batch(figures["sizes"][-1], OPTIONS))
     report["model"] = asdict(model) | {"election": asdict(NATIONAL)} if model is not None else None
     return report
 
@@ -346,14 +350,39 @@ def _machine_text(report: Mapping[str, Any]) -> str:
     )
 
 
-def _batch_text(report: Mapping[str, Any]) -> str:
-    core = report["figures"]["one_core"]
-    lines = []
-    for name, (low, high) in core["spread"].items():
-        lines.append(
-            [name.replace("_", " "), *(f"{x:.4g}" for x in (core["milliseconds"][name], low, high))]
-        )
-    return _table(("way", "median, ms", "least", "most"), lines)
+WAYS = {
+    "multiplication": ("a multiplication modulo p", ""),
+    "power": ("a power by powmod", ""),
+    "table_power": ("a power by a device's table", ""),
+    "encrypt": ("encrypt and prove, by the tables of a device", "selection"),
+    "encrypt_ballot": ("encrypt a ballot, its nonce and hashes included", "ballot"),
+    "plain": ("verify proofs by plain powmod, nothing shared", "selection"),
+    "exact": ("verifier, exactly", "selection"),
+    "alone_exact": ("`crypto`, exactly, without a ballot around it", "selection"),
+    "alone_batch": ("`crypto`, all in one batch, without a ballot around it", "selection"),
+    "whole": ("whole verification, with hints: what a ballot adds", "ballot"),
+    "whole_exact": ("whole verification, exactly: what a ballot adds", "ballot"),
+    "electionguard_encrypt": ("electionguard 1.4.0: encrypt and prove", "selection"),
+    "electionguard_verify": ("electionguard 1.4.0: verify", "selection"),
+    "belenios_ballot": ("belenios-tool 2.0, 2048 bits: what a ballot adds", "ballot"),
+}
+"""What the ways of `side_by_side` are called, and of what their times are."""
+
+
+def _way(name: str) -> tuple[str, str]:
+    kind, _, size = name.rpartition("_")
+    if kind == "batch":
+        return f"verifier, batch of {int(size) * OPTIONS:,} selections", "selection"
+    return WAYS[name]
+
+
+def _ways_text(report: Mapping[str, Any]) -> str:
+    core, lines = report["figures"]["one_core"], []
+    for name, (least, most) in core["spread"].items():
+        what, unit = _way(name)
+        times = (core["milliseconds"][name], least, most)
+        lines.append([what, unit, *(f"{x:.3g}" for x in times)])
+    return _table(("every way, on one core", "of a", "median, ms", "least", "most"), lines)
 
 
 def _profile_text(report: Mapping[str, Any]) -> str:
@@ -363,10 +392,28 @@ def _profile_text(report: Mapping[str, Any]) -> str:
     return _table(("where a batch with hints spends its time", "% (under the profiler)"), lines)
 
 
+def _counted_text(report: Mapping[str, Any]) -> str:
+    """What a multiplication takes, and how many a batch should need and does."""
+    counted, found = report["counted"], report["figures"]["one_core"]["milliseconds"]
+    one, ballots = found["multiplication"], counted["ballots"]
+    alone, table, batch = (
+        found[name] / one for name in ("power", "table_power", f"batch_{ballots}")
+    )
+    windows = (
+        f"windows of {counted['commitments_window']} bits for commitments, "
+        f"{counted['bases_window']} for ciphertexts"
+    )
+    return (
+        f"A multiplication modulo p takes {1000 * one:.3g} microseconds here, a power by powmod "
+        f"as long as {alone:.0f}, and by a device's table as long as {table:.0f}. In a batch of "
+        f"{ballots * OPTIONS:,} selections the products are {counted['multiplications']:.0f} "
+        f"multiplications a selection ({windows}); all of it takes as long as {batch:.0f}."
+    )
+
+
 def _model_text(report: Mapping[str, Any]) -> str:
     model, costs = report["model"], report["costs"]
     nation, giga = model["election"], 10**9
-    micro = 1000 * costs["multiplication"]
     each = [
         ["multiplications to encrypt and prove", _figure(model["multiplications_encrypt"])],
         ["multiplications to verify, with hints", _figure(model["multiplications_hinted"])],
@@ -395,7 +442,7 @@ def _model_text(report: Mapping[str, Any]) -> str:
     return "\n\n".join(
         (
             _table((title, ""), each),
-            f"A multiplication modulo p takes {micro:.3g} microseconds here.",
+            _counted_text(report),
             _table((size, ""), whole),
         )
     )
@@ -403,12 +450,18 @@ def _model_text(report: Mapping[str, Any]) -> str:
 
 def markdown(report: Mapping[str, Any]) -> str:
     """The report. Parts that were not measured are left out or say so."""
-    head = ("", "ours", "theirs", "theirs / ours", "goal", "reached")
+    head = ("", "ours", "the other", "times faster", "goal", "reached")
     parts = [_machine_text(report), _table(head, [_row_text(row) for row in report["rows"]])]
     if report["model"]:
         parts.append(_model_text(report))
     if report["figures"]["one_core"]:
-        parts += [_profile_text(report), _batch_text(report)]
+        parts += [_profile_text(report), _ways_text(report)]
+    if report["load_before"] > BUSY:
+        parts.insert(
+            1,
+            "**The machine was busy with other things.** Rows by the clock on the wall (two "
+            "processes, the ballot box) say little; measure again when it is not.",
+        )
     parts += [f"Not measured: {problem}" for problem in report["problems"]]
     return "\n\n".join(parts) + "\n"
 

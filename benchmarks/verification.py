@@ -12,7 +12,7 @@ Everything that is done to a ballot is in the verifier's figures, its signature 
 reading of its file included; in those of plain powers nothing but powers and hashes is.
 Times are those of the processor, only those of the jobs are of the clock on the wall.
 
-Run it with `make bench`, or `python -m benchmarks.verification --help` for options.
+Part of `make bench`; by itself, `python -m benchmarks.verification --help` for options.
 """
 
 from __future__ import annotations

@@ -9,17 +9,18 @@ from typing import Any
 
 import click
 
+from ballotbox.client import BoardClient
 from cli.administrator import Administrator, administrator, administrator_home, this_minute
-from cli.common import json_option, passphrase_option, print_json, say
+from cli.common import json_option, note, passphrase_option, print_json, say
 from cli.connect import server_option
 from cli.counting import Count
 from cli.results import results_json, show_results
 from crypto.errors import Malformed, Rejected
 from record.aggregate import totals
 from record.archive import pack_zip
-from record.checkpoint import parse_verifier_key
+from record.checkpoint import VerifierKey, parse_verifier_key
 from record.state import Phase, State
-from rpc.errors import Unavailable
+from rpc.errors import NotFound, Unavailable
 
 _RECORD = ("checkpoint", "tile", "artifacts")
 """What a record's directory holds, one at least even if it was not written to its end."""
@@ -151,4 +152,22 @@ def _export(admin: Administrator, out: Path) -> None:
         if time.monotonic() > deadline:
             raise Unavailable("the server has not signed the complete log", "run it again")
         time.sleep(0.2)
+    _await_witness(admin.board, key)
     admin.board.export(key, out)
+
+
+def _await_witness(board: BoardClient, key: VerifierKey, patience: float = 10.0) -> None:
+    """Where witnesses cosign, the copy should have a signature of theirs, if they are awake."""
+    deadline = time.monotonic() + patience
+    while True:
+        _, newest = board.checkpoint(key)
+        try:
+            _, cosigned = board.cosigned_checkpoint(key)
+        except NotFound:
+            return  # nobody cosigns this log
+        if cosigned.size >= newest.size:
+            return
+        if time.monotonic() > deadline:
+            note("No witness has cosigned the end of the log yet. Run this again for a later copy.")
+            return
+        time.sleep(0.2)

@@ -108,6 +108,8 @@ def close(
             say("The polls have been closed before.")
             return
         _check_devices(status, statements)
+        if any(statement.device not in status.unaccounted_devices for statement in statements):
+            _check_none_closed(admin.transcript(prove_until=Phase.COMMITMENT).state, statements)
         if require_drill:
             # From the record itself, which may be long by now.
             state = admin.transcript(prove_until=Phase.COMMITMENT).state
@@ -157,6 +159,18 @@ def _check_devices(status: ElectionStatus, missing: Sequence[DeviceMissing]) -> 
             advice="run `sailau device close` on each, and `sailau device upload` if it was "
             "offline, or name it with --missing DEVICE=REASON",
         )
+
+
+def _check_none_closed(state: State, missing: Sequence[DeviceMissing]) -> None:
+    """Another device may be meant; one that was declared missing before may be named again."""
+    for statement in missing:
+        device = state.devices.get(statement.device)
+        if device is not None and device.closed:
+            raise Malformed(
+                "--missing",
+                f"{statement.device} has closed its chain and is not missing",
+                "leave it out, or name the device that is meant. Nothing was published",
+            )
 
 
 @click.command()

@@ -171,6 +171,10 @@ class ServerConfig:
         place = self.home / self.settings["policy"]
         with place.open("rb") as file:
             policy = parse_policy(file.read(MAX_BYTES + 1), str(place))
+        for one in policy.witnesses:
+            if one.url and not one.url.lower().startswith(("https://", "http://")):
+                problem = f"has the URL {one.url!r} for the witness {one.name}"
+                raise Malformed(str(place), problem, "begin it with https:// or http://")
         if policy.logs and self.log_key not in [log.key for log in policy.logs]:
             raise Malformed(str(place), "does not name this log", f"Its key is {self.log_key}")
         return policy

@@ -46,6 +46,7 @@ LOGGER = logging.getLogger(__name__)
 _GROUPS = (1, 2, 5, 10, 20, 50, 100, 200, 500)
 _SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 _MINUTE = 60
+_UNSAID = 10_000
 
 Source = Callable[[], Iterable[Metric]]
 
@@ -123,7 +124,8 @@ class ServerMetrics(Collector):
     def checked(self, seconds: float) -> None:
         """A ballot's proofs were checked, in so many seconds; it shows with the next group."""
         with self._guard:
-            self._unsaid.append(seconds)
+            if len(self._unsaid) < _UNSAID:  # refused ones come without end, and no group does
+                self._unsaid.append(seconds)
 
     def add(self, source: Source) -> None:
         """More numbers, asked for at each scrape."""

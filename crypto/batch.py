@@ -1,4 +1,6 @@
-"""Many equations and memberships, checked as one product (docs/verification.md, "Batches").
+"""Many equations and memberships, checked as one product.
+
+docs/verification.md, "Batches in the ballot box", says what that shows and why.
 
     claims = Claims(group)
     claims.member(alpha, "alpha")
@@ -141,7 +143,8 @@ def verify(group: Group, batch: Collection[Claims]) -> None:
 def find_false(group: Group, batch: Sequence[Claims]) -> list[int]:
     """The places in `batch` of the claims that are false, in order; none if all hold.
 
-    By halving: for one among n some log n products, of which the largest are the first.
+    By halving: with one false among n the products together are at most three times as
+    large as that of all n; with all false, as many times as n can be halved.
     """
     return _find(group, batch, 0, suspected=False)
 

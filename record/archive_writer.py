@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import time
 import zipfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -33,6 +34,8 @@ from storage.files import make_directory, replacing, sync_directory, write_durab
 
 CHECKPOINT = "checkpoint"
 """The file that is published last."""
+
+_DAY = 86_400
 
 CHECK = "R.append-only"
 """The id of the check that a directory only ever grows."""
@@ -283,6 +286,7 @@ class _GrowingFile:
             os.fsync(self._file.fileno())
             if self._new:
                 sync_directory(self._place.parent)
+            _date_only(self._place)
             self._dirty, self._new = False, False
         self._kept = max(self._kept, self._end)
 
@@ -370,9 +374,21 @@ def _write_once(root: Path, path: str, data: bytes) -> None:
         known = place.read_bytes()
     except FileNotFoundError:
         write_durably(place, data)
+        _date_only(place)
         return
     if known != data:
         raise _contradiction(path)
+
+
+def _date_only(place: Path) -> None:
+    """Leave a file its date and no time, which copies and web servers would pass on.
+
+    Partial tiles stay, one for each group that was published. Of the checkpoint, which is
+    replaced, caches need the time.
+    """
+    day = int(time.time()) // _DAY * _DAY
+    with suppress(OSError):
+        os.utime(place, (day, day))
 
 
 def _contradiction(path: str) -> Rejected:

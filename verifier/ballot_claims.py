@@ -7,13 +7,13 @@ proofs' own challenges. Any other is left to the exact checks, which say what is
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from gmpy2 import mpz
 
 from verifier.ballot_hashes import contests_of
-from verifier.batch import Claim, Equation, Terms
+from verifier.batch import Claim, Equation
 from verifier.group import Group
 from verifier.hashing import HASH_WIDTH, index
 from verifier.hints import parse_hints
@@ -33,12 +33,12 @@ def _require(holds: bool) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Statement:
-    """A range proof: what it is over, as encoded and by the numbers of its bases."""
+    """A range proof: what it is over, as encoded and by the numbers of the claim's factors."""
 
     context: bytes
     ciphertext: tuple[bytes, bytes]
-    alphas: Sequence[int]
-    betas: Sequence[int]
+    alpha: int
+    beta: int
     limit: int
 
 
@@ -77,14 +77,15 @@ class _Claimant:
         for j, selection in enumerate(contest.selections, start=1):
             pair = selection.alpha, selection.beta
             numbers = [self._element(x) for x in pair]
-            bases = [self.claim.base(x) for x in numbers]
+            alpha, beta = (self.claim.base(x) for x in numbers)
             totals = [total * x % group.p for total, x in zip(totals, numbers, strict=True)]
-            alphas.append(bases[0])
-            betas.append(bases[1])
-            own = _Statement(context + index(j), pair, bases[:1], bases[1:], limits[0])
+            alphas.append(alpha)
+            betas.append(beta)
+            own = _Statement(context + index(j), pair, alpha, beta, limits[0])
             self._range(selection.proof, own)
         encoded = group.element(totals[0]), group.element(totals[1])
-        self._range(contest.limit_proof, _Statement(context, encoded, alphas, betas, limits[1]))
+        both = self.claim.product(alphas), self.claim.product(betas)
+        self._range(contest.limit_proof, _Statement(context, encoded, *both, limits[1]))
 
     def _range(self, proof: pb.RangeProof, statement: _Statement) -> None:
         """Check the hash of a range proof over the hinted commitments; note its equations."""
@@ -101,10 +102,8 @@ class _Claimant:
         _require(sum(challenges) % order == expected)
         for j, (c, v) in enumerate(zip(challenges, responses, strict=True)):
             a, b = (self._element(x) for x in hinted[2 * j : 2 * j + 2])
-            over_alphas: Terms = tuple((base, c) for base in statement.alphas)
-            over_betas: Terms = tuple((base, c) for base in statement.betas)
-            self.claim.equations.append(Equation(a, v, 0, over_alphas))
-            self.claim.equations.append(Equation(b, 0, (v - j * c) % order, over_betas))
+            over_beta = Equation(b, 0, (v - j * c) % order, ((statement.beta, c),))
+            self.claim.equations += (Equation(a, v, 0, ((statement.alpha, c),)), over_beta)
 
     def nonce(self, nonce: pb.EncryptedNonce) -> None:
         """Check the hash of the nonce's proof; note its equation."""

@@ -85,6 +85,9 @@ class _Waiting:
 _BATCH = 1 << 15
 """Powers in a batch: about 16 MB of elements, and enough for buckets to pay."""
 
+_HELD = 16 << 20
+"""Bytes of ballots that wait: hints of little use must not make many wait."""
+
 _MANY = 20
 """Ballots that are computed one by one, after which larger tables pay."""
 
@@ -123,7 +126,7 @@ class BallotChecker:
         """Check ballots, and report in their order."""
         outcome = Outcome()
         waiting: list[_Waiting] = []
-        size = 0
+        size = held = 0
         for work in works:
             artifact, _ = parse_artifact(work.data)
             if artifact is None:
@@ -131,10 +134,11 @@ class BallotChecker:
             entry = self._claimed(work, artifact)
             waiting.append(entry)
             size += entry.claim.size if entry.claim is not None else 0
+            held += len(work.data)
             # What claims nothing need not wait, unless others do that stand before it.
-            if size >= _BATCH or not size:
+            if size >= _BATCH or held >= _HELD or not size:
                 self._finish(waiting, outcome)
-                waiting, size = [], 0
+                waiting, size, held = [], 0, 0
         self._finish(waiting, outcome)
         return outcome
 

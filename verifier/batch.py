@@ -10,7 +10,8 @@ it does not hold says nothing but that one of them is to be found.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from gmpy2 import mpz
@@ -26,13 +27,17 @@ SUITABLE = frozenset({"standard", "reduced-3072"})
 """Sets for which p - 1 = 2qs, with q and s primes above 2^128 and p = 3 mod 4. Under others,
 numbers outside the group could have an order so small that a product overlooks them."""
 
+_PATIENCE = 5
+"""A search gives up when so many times as many claims were tried as there are: enough for
+four wrong ones anywhere. Where more are wrong, to compute them costs less than to search."""
+
 Terms = tuple[tuple[int, int], ...]
-"""Powers in an equation: (which base of the claim, exponent)."""
+"""Powers in an equation: (which factor of the claim, exponent)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Equation:
-    """g^`g` K^`k` times the product of base^exponent over `terms` is `commitment`.
+    """g^`g` K^`k` times the product of factor^exponent over `terms` is `commitment`.
 
     `common` is a further power, of a base that is known to be in the group and that many
     claims have: (base, exponent).
@@ -53,16 +58,26 @@ class Claim:
     in the group is checked. Each base is either known to be in the group, or has an
     equation with an exponent that is not 0 and no other base of which that is not known:
     then its being in the group is checked as well.
+
+    Equations are about factors: a base, or a product of bases, which is not multiplied out
+    and costs nothing more however many equations it stands in.
     """
 
     bases: list[mpz] = field(default_factory=list)
+    factors: list[tuple[int, ...]] = field(default_factory=list)
     equations: list[Equation] = field(default_factory=list)
     members: list[mpz] = field(default_factory=list)
 
     def base(self, x: mpz) -> int:
-        """Add a base; return its number."""
+        """Add a base; return the number of the factor that it is."""
+        self.factors.append((len(self.bases),))
         self.bases.append(x)
-        return len(self.bases) - 1
+        return len(self.factors) - 1
+
+    def product(self, numbers: Iterable[int]) -> int:
+        """Add the product of factors; return its number as a factor."""
+        self.factors.append(tuple(base for i in numbers for base in self.factors[i]))
+        return len(self.factors) - 1
 
     @property
     def size(self) -> int:
@@ -87,16 +102,20 @@ class _Sum:
         order, weights = int(q), iter(self.weights)
         common: dict[mpz, int] = {}
         for claim in claims:
-            exponents = [0] * len(claim.bases)
+            powers = [0] * len(claim.factors)
             for equation in claim.equations:
                 weight = next(weights)
                 self.g += weight * equation.g
                 self.k += weight * equation.k
-                for base, exponent in equation.terms:
-                    exponents[base] += weight * exponent
+                for factor, exponent in equation.terms:
+                    powers[factor] += weight * exponent
                 if equation.common is not None:
                     x, exponent = equation.common
                     common[x] = common.get(x, 0) + weight * exponent
+            exponents = [0] * len(claim.bases)
+            for bases, power in zip(claim.factors, powers, strict=True):
+                for base in bases:
+                    exponents[base] += power
             self.bases += claim.bases
             self.exponents += [exponent % order for exponent in exponents]
         self.bases += common
@@ -132,18 +151,22 @@ class Batch:
     def search(self, claims: Sequence[Claim | None]) -> list[bool]:
         """Say of each claim whether it was found to hold, by halving what does not.
 
-        None stands for what cannot be claimed, and is not found to hold.
+        None stands for what cannot be claimed, and is not found to hold. Neither is what
+        stands in a part that was not tried any more: the largest are tried first, and where
+        very much is wrong the rest is left.
         """
         found = [False] * len(claims)
-        pending = [[i for i, claim in enumerate(claims) if claim is not None]]
-        while pending:
-            part = pending.pop()
+        everything = [i for i, claim in enumerate(claims) if claim is not None]
+        pending, left = deque([everything]), _PATIENCE * len(everything)
+        while pending and left >= len(pending[0]):
+            part = pending.popleft()
+            left -= len(part)
             if self.holds([claim for i in part if (claim := claims[i]) is not None]):
                 for i in part:
                     found[i] = True
             elif len(part) > 1:
                 half = len(part) // 2
-                pending += [part[half:], part[:half]]
+                pending += [part[:half], part[half:]]
         return found
 
 

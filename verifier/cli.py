@@ -9,22 +9,24 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TextIO
+from typing import Protocol, TextIO
 
-from verifier.archive import NotARecord
+from verifier.archive import NotARecord, open_archive
 from verifier.disputes import judge
 from verifier.given import GivenError, read_dispute, read_policy
 from verifier.log import Changed
 from verifier.note import NoteError, parse_verifier_key
 from verifier.parameters import BY_NAME
 from verifier.policy import Policy
-from verifier.report import FORMAT
+from verifier.report import FORMAT, Report
 from verifier.run import verify
 from verifier.text import clean, render, render_brief
 from verifier.verdicts import FORMAT as JUDGEMENT_FORMAT
 from verifier.verdicts import judgement_json, render_judgement
-from verifier.workers import WorkerDied
+from verifier.workers import Executor, ExecutorFailed, Opener
 
 VERIFIED, REFUTED, UNREADABLE = range(3)
 
@@ -82,6 +84,29 @@ def _log_key(text: str) -> str:
         return parse_verifier_key(text.strip()).text
     except NoteError as error:
         raise argparse.ArgumentTypeError(str(error)) from error
+
+
+@dataclass(frozen=True, slots=True)
+class Means:
+    """With what to verify: who opens records and who runs shards; cut for how many `jobs`."""
+
+    opener: Opener = open_archive
+    executor: Executor | None = None
+    jobs: int | None = None
+
+
+class Extension(Protocol):
+    """What a program around this one adds: it may use more than the verifier may."""
+
+    def add_options(self, parser: argparse.ArgumentParser) -> None:
+        """Add options to the command line."""
+        ...
+
+    def means(
+        self, parser: argparse.ArgumentParser, arguments: argparse.Namespace
+    ) -> AbstractContextManager[Means]:
+        """Return what these options come to. Entering it raises ExecutorFailed."""
+        ...
 
 
 def parser(program: str = "python -m verifier") -> argparse.ArgumentParser:
@@ -157,36 +182,60 @@ def _add_given(add: Callable[..., argparse.Action]) -> None:
 
 
 class ProgressLines:
-    """Progress on stderr, from two seconds on: one line that moves, or a line now and then."""
+    """Progress on stderr, from two seconds on: one line that moves, or a line now and then.
 
-    def __init__(self, stream: TextIO) -> None:
-        """Take the stream to write to."""
+    With the rate and the time left of the stage, once a second of it has passed.
+    """
+
+    def __init__(self, stream: TextIO, clock: Callable[[], float] = time.monotonic) -> None:
+        """Take the stream to write to, and a clock in seconds."""
         self._stream = stream
+        self._clock = clock
         self._terminal = stream.isatty()
-        self._shown = time.monotonic()
+        self._stage = ""
+        self._shown = self._last = self._began = clock()
+        self._before = 0
         self._wait = 2.0
-        self._wrote = False
+        self._width = 0
 
     def __call__(self, stage: str, done: int, total: int) -> None:
         """Show how far a stage is, if it is time to."""
-        now = time.monotonic()
+        now = self._clock()
+        if stage != self._stage:
+            # It began when the one before was last heard of; the first, now.
+            self._began, self._before = (self._last, 0) if self._stage else (now, done)
+            self._stage = stage
+        self._last = now
         if now - self._shown < self._wait:
             return
         self._shown = now
         self._wait = 0.2 if self._terminal else 10.0
         share = f"{done:,} of {total:,} ({done * 100 // total} %)" if total else f"{done:,}"
-        line = f"{stage}: {share}"
+        line = f"{stage}: {share}{self._pace(now - self._began, done, total)}"
         if self._terminal:
-            self._stream.write(f"\r{line:<60}")
-            self._wrote = True
+            self._stream.write(f"\r{line:<{self._width}}")
+            self._width = len(line)
         else:
             self._stream.write(line + "\n")
         self._stream.flush()
 
+    def _pace(self, seconds: float, done: int, total: int) -> str:
+        """The rate, and the time that the rest takes at this rate."""
+        if seconds < 1 or done <= self._before:
+            return ""
+        rate = (done - self._before) / seconds
+        pace = f", {rate:,.0f} a second" if rate >= 10 else f", {rate:.1f} a second"
+        if not total:
+            return pace
+        minutes, rest = divmod(round((total - done) / rate), 60)
+        hours, minutes = divmod(minutes, 60)
+        left = f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+        return f"{pace}, {left} left"
+
     def finish(self) -> None:
         """Take the moving line away."""
-        if self._wrote:
-            self._stream.write("\r" + " " * 60 + "\r")
+        if self._width:
+            self._stream.write("\r" + " " * self._width + "\r")
             self._stream.flush()
 
 
@@ -243,6 +292,25 @@ def _judge(arguments: argparse.Namespace) -> int:
     return VERIFIED if judgement.proved else REFUTED
 
 
+def _verify(arguments: argparse.Namespace, means: Means, progress: ProgressLines | None) -> Report:
+    return verify(
+        arguments.record,
+        jobs=means.jobs or arguments.jobs,
+        until=arguments.until,
+        parameters=arguments.parameters,
+        log_key=arguments.log_key,
+        manifest=arguments.manifest,
+        checkpoints=arguments.checkpoint,
+        receipts=arguments.receipt,
+        policy=arguments.policy,
+        dispute=arguments.dispute,
+        progress=progress,
+        exact=arguments.exact,
+        executor=means.executor,
+        opener=means.opener,
+    )
+
+
 def _check_usage(parser_: argparse.ArgumentParser, arguments: argparse.Namespace) -> None:
     """Exit with 2 if what is asked for is nothing that can be done."""
     if arguments.record is not None:
@@ -256,31 +324,26 @@ def _check_usage(parser_: argparse.ArgumentParser, arguments: argparse.Namespace
         parser_.error("--dispute needs --log-key or --policy: whose signature is to be believed?")
 
 
-def main(argv: Sequence[str] | None = None, program: str = "python -m verifier") -> int:
+def main(
+    argv: Sequence[str] | None = None,
+    program: str = "python -m verifier",
+    extension: Extension | None = None,
+) -> int:
     """Run the verifier and return its exit code. Bad usage exits by itself, with 2."""
     parser_ = parser(program)
+    if extension is not None:
+        extension.add_options(parser_)
     arguments = parser_.parse_args(argv)
     _check_usage(parser_, arguments)
     if arguments.record is None:
         return _judge(arguments)
+    given = nullcontext(Means()) if extension is None else extension.means(parser_, arguments)
     _warn(arguments.parameters)
     progress = None if arguments.quiet else ProgressLines(sys.stderr)
     try:
-        report = verify(
-            arguments.record,
-            jobs=arguments.jobs,
-            until=arguments.until,
-            parameters=arguments.parameters,
-            log_key=arguments.log_key,
-            manifest=arguments.manifest,
-            checkpoints=arguments.checkpoint,
-            receipts=arguments.receipt,
-            policy=arguments.policy,
-            dispute=arguments.dispute,
-            progress=progress,
-            exact=arguments.exact,
-        )
-    except (NotARecord, GivenError, Changed, WorkerDied, OSError, MemoryError) as error:
+        with given as means:
+            report = _verify(arguments, means, progress)
+    except (NotARecord, GivenError, Changed, ExecutorFailed, OSError, MemoryError) as error:
         return _unreadable(str(error) or type(error).__name__, arguments.json)
     except Exception as error:
         return _broken(error, arguments)

@@ -36,7 +36,7 @@ from verifier.outcome import make_report
 from verifier.parameters import BY_NAME
 from verifier.report import Report
 from verifier.survey import Books, Survey
-from verifier.workers import Executor, LocalExecutor, Setting, Shards, useful_jobs
+from verifier.workers import Executor, LocalExecutor, Opener, Setting, Shards, useful_jobs
 
 Progress = Callable[[str, int, int], None]
 """Called with a stage's name, how much of it is done and how much there is (0: unknown)."""
@@ -64,16 +64,18 @@ class Verification:
         path: str = "",
         exact: bool = False,
         executor: Executor | None = None,
+        opener: Opener = open_archive,
     ) -> None:
         """Take an open record and what is expected of it.
 
-        `path` is where other processes find it, `executor` who runs shards in place of
-        `jobs` processes here.
+        `path` is where other processes find it with `opener`, `executor` who runs shards in
+        place of `jobs` processes here.
         """
         self._archive = archive
         self._path = path
         self._exact = exact
         self._executor = executor
+        self._opener = opener
         self._until = until
         self._jobs = jobs
         self._progress = progress
@@ -150,6 +152,7 @@ class Verification:
             books.keys.extended_hash,
             int(books.keys.vote),
             self._exact,
+            self._opener,
         )
         fates = zip(ballots.artifact, (x == CAST for x in ballots.status), strict=True)
         shards = Shards(self._archive, self._exact, jobs).cut(fates, total, self.log.covered)
@@ -248,6 +251,7 @@ def verify(
     progress: Progress | None = None,
     exact: bool = False,
     executor: Executor | None = None,
+    opener: Opener = open_archive,
 ) -> Report:
     """Verify a published record, a directory or a .zip.
 
@@ -257,11 +261,12 @@ def verify(
     compared with the record's, and so are the files `checkpoints` (signed notes), `receipts`,
     `policy` (of witnesses) and `dispute`. `exact` has every proof computed by itself, which
     takes longer and comes to the same report; `executor` runs the ballots' shards in place
-    of `jobs` processes (see `workers`). Whatever the record contains ends in a Report.
+    of `jobs` processes (see `workers`); `opener` opens records that are neither a directory
+    nor a .zip, and is given `path` as it is. Whatever the record contains ends in a Report.
 
     Raises given.GivenError for a file that is not what it should be, archive.NotARecord if
-    there is no record, log.Changed if it changes meanwhile, workers.WorkerDied if a worker
-    process is killed, and ValueError for a wrong argument.
+    there is no record, log.Changed if it changes meanwhile, workers.ExecutorFailed if a
+    worker process is killed, and ValueError for a wrong argument.
     """
     if until not in (None, "close"):
         raise ValueError(f"until is None or 'close', not {until!r}")
@@ -270,11 +275,13 @@ def verify(
     announced = manifest if isinstance(manifest, bytes | None) else Path(manifest).read_bytes()
     given = read_given(checkpoints, receipts, policy, dispute)
     jobs = jobs or os.cpu_count() or 1
-    archive = open_archive(path)
+    where = os.fspath(path)
+    archive = opener(where)
     try:
-        where = os.path.abspath(os.fspath(path))
+        if opener is open_archive:
+            where = os.path.abspath(where)
         verification = Verification(
-            archive, parameters, until, jobs, progress or _silent, where, exact, executor
+            archive, parameters, until, jobs, progress or _silent, where, exact, executor, opener
         )
         comparison = Comparison(given, verification.log, verification.findings)
         verification.read_log()

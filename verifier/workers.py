@@ -36,7 +36,15 @@ _AHEAD = 3
 """Shards a process that are handed out and not taken back."""
 
 
-class WorkerDied(Exception):
+Opener = Callable[[str], Archive]
+"""Opens a record where it says it is. Raises NotARecord; sent to workers by its name."""
+
+
+class ExecutorFailed(Exception):
+    """Whoever runs the shards cannot; nothing follows for the record."""
+
+
+class WorkerDied(ExecutorFailed):
     """A worker process ended before its work was done."""
 
 
@@ -44,7 +52,8 @@ class WorkerDied(Exception):
 class Setting:
     """What all shards of one verification have in common.
 
-    `record` is the path of the directory or .zip as the executor's processes see it.
+    `record` says where the record is as the executor's processes see it: the path of the
+    directory or .zip, or whatever else `opener` opens.
     """
 
     record: str
@@ -52,6 +61,7 @@ class Setting:
     extended_hash: bytes
     vote_key: int
     exact: bool = False
+    opener: Opener = open_archive
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +90,10 @@ class Executor(Protocol):
     """Runs shards, here or elsewhere."""
 
     def run(self, setting: Setting, shards: Iterable[Shard]) -> Iterator[Result]:
-        """Yield the results in the order of the shards. Raises WorkerDied or log.Changed."""
+        """Yield the results in the order of the shards.
+
+        Raises ExecutorFailed, archive.NotARecord or log.Changed.
+        """
         ...
 
 
@@ -92,7 +105,7 @@ class ShardChecker:
 
     def __init__(self, setting: Setting, archive: Archive | None = None) -> None:
         """Take the setting, and the record if it is open already."""
-        self._archive = archive or open_archive(setting.record)
+        self._archive = archive or setting.opener(setting.record)
         self._exact = setting.exact
         self._checker = BallotChecker(
             setting.election, setting.extended_hash, mpz(setting.vote_key), setting.exact

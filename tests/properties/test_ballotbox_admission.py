@@ -382,3 +382,44 @@ def test_who_waits_at_the_end_is_told(world: World, desk: Desk) -> None:
     desk.leave.release()
     closing.join()
     assert held.tickets[0].result() is False
+
+
+def test_a_mistake_in_the_checking_leaves_nobody_waiting(world: World, desk: Desk) -> None:
+    """Too few verdicts, a call that cannot be asked any more: they are told, the next goes on."""
+    held = Held(world, desk)
+    short = held.submit(b"short", "a")
+    gone = held.submit(b"gone", "b", wanted=lambda: bool(1 // 0))
+    real, told = _DeskWorker.check, []
+
+    def check(self: _DeskWorker, keys: object, batch: list[tuple[bytes, bytes]]) -> list[bool]:
+        told.append(batch)
+        return real(self, keys, batch)[1:]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_DeskWorker, "check", check)
+        for _ in range(2):
+            desk.leave.release()
+        with pytest.raises(AdmissionFailed, match="itself"):
+            short.result()
+    with pytest.raises(AdmissionAbandoned):
+        gone.result()
+    later = held.submit(b"later", "a")
+    held.finish()
+    assert told
+    assert later.result() is False
+
+
+def test_workers_that_die_do_not_keep_a_server_from_stopping(world: World, desk: Desk) -> None:
+    """Whoever was being checked is not tried again then."""
+    held = Held(world, desk)
+    desk.deadly = {b"first"}
+    closing = threading.Thread(target=held.admission.close)
+    closing.start()
+    while not held.admission._closed:
+        threading.Event().wait(0.01)
+    desk.leave.release()
+    closing.join(60)
+    assert not closing.is_alive()
+    with pytest.raises(AdmissionFailed, match="stopping"):
+        held.tickets[0].result()
+    assert desk.batches == [[b"first"]]

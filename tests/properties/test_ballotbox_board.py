@@ -63,7 +63,7 @@ class Polls:
             self.board.append(data)
         self.take(self.world.append(device_statement(self.world, "ballot-box-1")).data)
 
-    def _open(self, admission: Admission | None = None) -> Board:
+    def _open(self, admission: Admission | None = None, timing: Timing | None = None) -> Board:
         world = self.world
         return Board.open(
             self.store,
@@ -71,7 +71,14 @@ class Polls:
             server_key=world.role_key(Role.SERVER),
             log_key=world.secrets.log,
             admission=admission,
+            timing=timing,
         )
+
+    def reopen_with(self, timing: Timing) -> Board:
+        """As `reopen`, with another patience."""
+        self.store.close()
+        self.store = SqliteStore.open(self.path, self.world.context.base_hash)
+        return self._open(timing=timing)
 
     def reopen(self, admission: Admission | None = None) -> Board:
         """The board as a restarted server has it."""
@@ -850,3 +857,39 @@ def test_a_vote_that_waits_is_not_shut_out_by_the_close(tmp_path: Path) -> None:
     polls.board.accept(world.sign(world.state.counts()))
     assert polls.board.transcript.phase is Phase.CLOSED
     polls.store.close()
+
+
+def test_a_device_cannot_fill_a_group_with_what_will_not_be_in_it(tmp_path: Path) -> None:
+    """Worthless decisions and copies, in a stream or one by one: one voter is not left alone."""
+    polls = Polls(tmp_path)
+    world = polls.world
+    ballots = [polls.submit() for _ in range(3)]
+    polls.board = board = polls.reopen_with(Timing(3600.0, minimum=3))
+    casts = [world.append(Cast("ballot-box-1", ballot.confirmation_code)) for ballot in ballots]
+    size = board.size()
+    threads = [threading.Thread(target=board.accept, args=(casts[0],), daemon=True)]
+    threads[0].start()
+    wait_for(lambda: len(board._sequencer._waiting) == 1)
+    junk = [world.sign(Cast("ballot-box-1", bytes([n]) * 32)) for n in range(5)]
+    with pytest.raises(Rejected) as caught:
+        list(board.settle([board.begin(artifact, alone=False) for artifact in junk]))
+    assert caught.value.check == "R.cast"
+    for _ in range(3):
+        threads.append(threading.Thread(target=board.accept, args=(casts[1],), daemon=True))
+        threads[-1].start()
+    wait_for(lambda: len(board._sequencer._waiting) == 4)
+    assert board.size() == size
+    assert board.accept(casts[2]).new
+    for thread in threads:
+        thread.join(60)
+        assert not thread.is_alive()
+    assert [head.size for head in polls.store.checkpoints(size + 1)] == [size + 3]
+    polls.store.close()
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    for _ in range(600):
+        if condition():
+            return
+        threading.Event().wait(0.1)
+    raise AssertionError("it does not come")

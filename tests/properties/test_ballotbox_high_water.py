@@ -6,13 +6,14 @@ import shutil
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from ballotbox.board import Board
 from ballotbox.errors import StoreDamaged, StoreFailed, StoreNotLeading, StoreOutcomeUnknown
 from ballotbox.high_water import HighWater
-from ballotbox.store import SqliteStore, StoredCheckpoint
+from ballotbox.store import SqliteStore
 from cli.serve_recovery import recover
 from crypto.parameters import TOY
 from identity.errors import KeystoreWriteFailed
@@ -259,9 +260,9 @@ def test_a_lost_lead_pauses_the_board(
     ballot = home.world.append(encrypt(home.world, FULL).ballot).data
     append = home.store.append
 
-    def lost(first: int, artifacts: object, checkpoint: StoredCheckpoint | None = None) -> None:
+    def lost(*group: Any) -> None:
         if error is StoreOutcomeUnknown:
-            append(first, artifacts, checkpoint)  # type: ignore[arg-type]
+            append(*group)
         raise error("gone")
 
     with monkeypatch.context() as patch:

@@ -337,6 +337,30 @@ def test_the_background_brings_it_over_when_the_line_is_back(tmp_path: Path) -> 
     day.end()
 
 
+def test_a_mistake_in_the_background_keeps_nobody_waiting(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The line is down then, and not catching up for ever; what waits is kept."""
+    day = Day(toy_world(), tmp_path)
+    day.start()
+    died: list[type[BaseException]] = []
+    monkeypatch.setattr(threading, "excepthook", lambda args: died.append(args.exc_type))
+    with day.line.working():
+        day.terminal.begin()
+        lose(day)
+        submit(day)
+        monkeypatch.setattr(day.machine, "acknowledge", lambda *_: 1 // 0)
+        day.box.online = True
+        for _ in range(300):
+            if died:
+                break
+            threading.Event().wait(0.1)
+    assert died == [ZeroDivisionError]
+    assert day.line.state is LineState.DOWN
+    assert day.machine.waiting() > 0
+    day.end()
+
+
 # --- what the server refuses
 
 

@@ -79,10 +79,10 @@ def test_an_update_costs_what_is_new(tmp_path: Path) -> None:
     publication = follow(tmp_path)
     publication.extend(artifacts(2000))
     publication.publish(note(2000))
-    before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*") if path.is_file()}
+    before = {path: path.stat().st_ctime_ns for path in tmp_path.rglob("*") if path.is_file()}
     publication.extend(artifacts(2001)[2000:])
     publication.publish(note(2001))
-    after = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*") if path.is_file()}
+    after = {path: path.stat().st_ctime_ns for path in tmp_path.rglob("*") if path.is_file()}
     changed = {p.relative_to(tmp_path).as_posix() for p in after if before.get(p) != after[p]}
     assert changed == {"checkpoint", "artifacts/007", "tile/0/007.p/209", "tile/entries/007.p/209"}
 
@@ -365,6 +365,20 @@ def test_every_file_of_the_record_is_served(served: tuple[Path, str]) -> None:
         head = get(f"{url}/{path}", "HEAD")
         assert (head.status, head.data) == (200, b"")
         assert head.headers["Content-Length"] == str(len(answer.data))
+
+
+def test_no_file_tells_when_it_was_written(served: tuple[Path, str]) -> None:
+    """Each partial tile is of one group: neither its answer nor a copy of it has its time."""
+    directory, url = served
+    for path in expected_files(300):
+        found = (directory / path).stat()
+        assert found.st_mtime_ns % (86_400 * 10**9) == 0
+        os.utime(directory / path, ns=(1, 1_700_000_000_123_456_789))
+        answer = get(f"{url}/{path}")
+        assert answer.headers.get("Last-Modified", "Thu, 01 Jan 1970") < "Thu, 01 Jan 1971"
+        assert f"{1_700_000_000_123_456_789:x}" not in answer.headers["ETag"]
+        os.utime(directory / path, ns=(1, 1_700_000_000_123_456_790))
+        assert get(f"{url}/{path}").headers["ETag"] != answer.headers["ETag"]
 
 
 def test_ranges_origins_and_compression(served: tuple[Path, str]) -> None:

@@ -251,3 +251,124 @@ def test_a_chain_knows_what_failed_before() -> None:
     members = sequencer.submit_chain(items, "a")
     assert [member.failed for member in members] == [False, True, True, True]
     assert sequencer.submit_chain([], "a") == []
+
+
+# --- whoever wants to end the wait of others without standing on the record
+
+
+class Choosy(Scene):
+    """Negative numbers are refused, and a number counts once."""
+
+    def __init__(self, **timing: int) -> None:
+        super().__init__(**timing)
+        self.sequencer = Sequencer(
+            self.ledger.settle, Timing(3600.0, **timing), self.watch, self.counted
+        )
+
+    @staticmethod
+    def counted(members: Group) -> Group:
+        """One of each number that is not refused."""
+        for member in members:
+            if member.item < 0:
+                member.fail(ValueError(str(member.item)))
+        return list({m.item: m for m in reversed(members) if m.item >= 0}.values())[::-1]
+
+
+def test_what_is_refused_fills_no_group() -> None:
+    """Three who will not be in do not make two a group of five; they hear of it at once."""
+    scene = Choosy(minimum=3)
+    scene.send(1, "a")
+    scene.chain([(-2, Manner.PATIENT), (-3, Manner.PATIENT), (-4, Manner.PATIENT)], "b")
+    scene.threads[-1].join(60)
+    scene.send(5, "c")
+    assert scene.ledger.groups == []
+    scene.send(6, "d")
+    assert scene.join() == [[1, 5, 6]]
+
+
+def test_the_same_twice_fills_no_group() -> None:
+    """All who sent it get the answer, with the group."""
+    scene = Choosy(minimum=3)
+    for _ in range(5):
+        scene.send(1, "a")
+    scene.send(2, "b")
+    assert scene.ledger.groups == []
+    scene.send(3, "c")
+    assert scene.join() == [[1, 1, 1, 1, 1, 2, 3]]
+
+
+def test_what_is_refused_starts_no_clock() -> None:
+    """Who comes just before the end of its time does not go in alone."""
+    scene = Choosy(minimum=4)
+    scene.send(-1, "a")
+    scene.watch.now = 3599.0
+    scene.send(2, "b")
+    scene.watch.now = 3600.0
+    scene.send(3, "c")
+    scene.threads[0].join(60)
+    scene.send(4, "d")
+    scene.send(5, "e")
+    assert scene.join() == [[2, 3, 4, 5]]
+
+
+def test_a_count_that_cannot_be_made_keeps_nobody_waiting() -> None:
+    """A database that is away: the group is tried as it is."""
+
+    def broken(_: Group) -> Group:
+        raise OSError("away")
+
+    scene = Scene(minimum=2)
+    scene.sequencer._counted = broken
+    scene.send(1, "a")
+    scene.send(2, "b")
+    assert scene.join() == [[1, 2]]
+
+
+# --- nobody waits for ever
+
+
+def test_who_is_turned_away_leaves_nothing_behind() -> None:
+    """A device begins while the server stops: its begin is answered, its ballot turned away."""
+    ledger = Ledger()
+    sequencer = Sequencer(ledger.settle, Timing(3600.0, minimum=5))
+    sequencer.turn_away(OSError("stopping"))
+    begin, ballot = sequencer.submit_chain([(1, Manner.OWN), (2, Manner.PATIENT)], "a")
+    assert begin.result() == 2
+    with pytest.raises(OSError, match="stopping"):
+        ballot.result()
+
+
+@pytest.mark.parametrize("error", [SystemExit(), None])
+def test_a_group_that_is_not_settled_is_not_waited_for(error: BaseException | None) -> None:
+    """Whatever ends the thread that settles it: the others hear of it, and the next go on."""
+    entered, leave, first = threading.Event(), threading.Event(), [True]
+
+    def settle(group: Group) -> None:
+        if first and first.pop():
+            entered.set()
+            assert leave.wait(60)
+            if error is not None:
+                raise error
+            return
+        for member in group:
+            member.succeed(member.item)
+
+    sequencer = Sequencer(settle, Timing(0.2))
+    failures: list[BaseException] = []
+
+    def submit(number: int) -> None:
+        try:
+            sequencer.submit(number, str(number))
+        except BaseException as caught:
+            failures.append(caught)
+
+    threads = [threading.Thread(target=submit, args=(n,), daemon=True) for n in range(3)]
+    for thread in threads:
+        thread.start()
+    assert entered.wait(60)
+    leave.set()
+    for thread in threads:
+        thread.join(60)
+        assert not thread.is_alive()
+    assert failures
+    assert sequencer.submit(7, "again") == 7

@@ -198,3 +198,12 @@ def test_a_refused_ballot_is_counted_too() -> None:
     metrics.grown(1)
     assert samples(metrics)["sailau_admission_seconds_count", ()] == 1
     admission.close()
+
+
+def test_checks_that_no_group_follows_are_not_kept_without_end() -> None:
+    """A device that sends worthless ballots all day: they are forgotten, not collected."""
+    metrics = ServerMetrics()
+    for _ in range(10_100):
+        metrics.checked(0.2)
+    metrics.grown(1)
+    assert metrics._checks.count == 10_000

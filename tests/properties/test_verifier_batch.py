@@ -236,13 +236,60 @@ def test_the_claims_that_hold_are_found(seed: int) -> None:
     """The search finds exactly the right ones, wherever the wrong ones stand."""
     maker = Maker(TOY, seed)
     claims: list[Claim | None] = list(maker.claims(17))
-    wrong = maker.random.sample(range(17), maker.random.randrange(18))
+    wrong = maker.random.sample(range(17), maker.random.randrange(5))
     for i in wrong:
         minus(maker, [claim for claim in (claims[i],) if claim is not None])
     claims[3] = None
     found = Batch(TOY, maker.table).search(claims)
     assert found == [i not in wrong and i != 3 for i in range(17)]
     assert Batch(TOY, maker.table).search([]) == []
+
+
+@seeds
+def test_where_very_much_is_wrong_the_search_ends(seed: int) -> None:
+    """What was not tried is not found to hold, and so few products tell nothing wrong.
+
+    Whoever has all of a record's ballots wrong could else have each of them tried in a
+    product for every halving, which costs several times what it is to save.
+    """
+    maker, tried = Maker(TOY, seed), list[int]()
+    claims: list[Claim | None] = list(maker.claims(64))
+    few = set(maker.random.sample(range(64), 4))
+
+    def wrong(those: set[int]) -> list[bool]:
+        def holds(_: Batch, some: Sequence[Claim]) -> bool:
+            tried.append(len(some))
+            return not any(some_claim is claims[i] for some_claim in some for i in those)
+
+        tried.clear()
+        with mock.patch.object(Batch, "holds", holds):
+            return Batch(TOY, maker.table).search(claims)
+
+    assert wrong(few) == [i not in few for i in range(64)]
+    assert sum(tried) <= 5 * 64
+    assert wrong(set(range(64))) == [False] * 64
+    assert sum(tried) <= 5 * 64
+    half = set(maker.random.sample(range(64), 32))
+    found = wrong(half)
+    assert sum(tried) <= 5 * 64
+    assert not any(found[i] for i in half)
+
+
+def test_products_of_bases() -> None:
+    """An equation about a product holds if its bases multiply to it, and else not."""
+    maker = Maker(TOY, 5)
+    elements = [maker.element() for _ in range(5)]
+    for wrong in (1, maker.key, P - 1, maker.of_order_s()):
+        claim = Claim()
+        numbers = [claim.base(x) for x in elements]
+        total = claim.product([claim.product(numbers[:2]), *numbers[2:], numbers[0]])
+        c, v, product = maker.scalar(), maker.scalar(), elements[0]
+        for x in elements:
+            product = product * x % P
+        commitment = TOY.power(TOY.g, v) * TOY.power(product, c) * wrong % P
+        claim.equations.append(Equation(commitment, v, 0, ((total, c),)))
+        assert maker.holds([claim]) == (wrong == 1)
+        assert maker.holds([maker.claim(), claim, claim]) == (wrong == 1)
 
 
 def test_random_exponents_are_fresh() -> None:

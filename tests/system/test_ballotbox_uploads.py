@@ -16,10 +16,12 @@ from ballotbox.admission import Admission, Ticket
 from ballotbox.arrivals import Accepted, Arrival
 from ballotbox.errors import AdmissionAbandoned
 from ballotbox.sequencer import Timing
+from crypto.errors import Rejected
 from record.artifacts import Artifact, Ballot, Cast, Challenge
 from record.election import ElectionKeys
 from record.proofs import verify_ballots
 from record.state import Status
+from rpc.credentials import MAX_REQUEST
 from sailau.v1 import ballot_box_pb2
 from tests.ballots import close_statement, device_statement, encrypt
 from tests.system.polls import DEVICE, FULL, Polls, failure
@@ -358,3 +360,29 @@ def test_a_ballot_that_nobody_waits_for_is_not_stored(polls: Polls, how: str) ->
     with pytest.raises((grpc.RpcError, grpc.FutureCancelledError)):
         call.result()
     assert polls.device_client().submit(artifact.data).index == size
+
+
+def test_hints_that_do_not_fit_into_a_request_stay_behind(polls: Polls) -> None:
+    """The ballot does not: a device whose ballots are large is not turned away for good."""
+    polls.begin()
+    client, long = polls.device_client(), bytes(MAX_REQUEST - 2000)
+    artifact, _ = ballot(polls)
+    assert client.submit(artifact.data, long).index == polls.board.size() - 1
+    artifact, _ = ballot(polls)
+    assert list(client.upload([(artifact.data, long)])) == [polls.board.size() - 1]
+
+
+def test_an_index_that_no_record_reaches_is_no_answer(polls: Polls) -> None:
+    """It would not fit into the journal, either."""
+    client = polls.device_client()
+
+    class Liar:
+        """Answers everything, with a large number."""
+
+        RegisterDevice = staticmethod(
+            lambda _, timeout: ballot_box_pb2.RegisterDeviceResponse(index=2**63)
+        )
+
+    client._stub = Liar()  # type: ignore[assignment]
+    with pytest.raises(Rejected, match="index"):
+        client.register(b"")

@@ -117,6 +117,8 @@ def test_an_offline_day(at: Callable[[str], Place], monkeypatch: pytest.MonkeyPa
     assert call("device", "upload", *place.home("device-1")).out.startswith("Nothing waited")
     for answer, fate in ((one, "cast"), (two, "challenged"), (three, "cast")):
         assert look_up(place, answer["confirmation_code"])["status"] == fate
+    wrong = call("election", "close", *place.admin, "--missing", "box-1=x", "--missing", "box-2=x")
+    refused(wrong, UNUSABLE, "box-1 has closed its chain", "Nothing was published")
     ended = call("election", "close", *place.admin, "--missing", "box-2=not delivered")
     assert "3 ballots, 2 cast, 1 challenged, 0 spoiled" in ended.out, ended
     place.reach(Phase.TALLIED)

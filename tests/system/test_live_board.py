@@ -18,6 +18,7 @@ from cli.common import UNUSABLE
 from crypto.errors import Malformed
 from record.artifacts import Action, parse_artifact
 from record.checkpoint import verify_checkpoint
+from record.cosignature import cosigner_key
 from record.election import check_election
 from record.entry import entry_for
 from record.merkle import leaf_hash, verify_consistency, verify_inclusion
@@ -195,12 +196,15 @@ def test_settings_that_are_none(live: LivePlace) -> None:
         file = live.home / "server.json"
         good = file.read_text()
         (live.home / "policy").write_text("quorum none")
+        north = cosigner_key("witness.example/north", bytes(range(32)))
+        (live.home / "bare").write_text(f"witness north {north} witness.example:80\nquorum none\n")
         (live.home / "dsn").write_text("postgresql://board:secret-word@db/election")
         for settings, words in (
             ({"polcy": "policy"}, "polcy"),
             ({"publish": 7}, "publish"),
             ({"policy": "policy"}, "newline"),
             ({"policy": "nowhere"}, "No such file"),
+            ({"policy": "bare"}, "begin it with https://"),
             ({"database": "postgresql://b:secret-word@db/x"}, "service=NAME"),
             ({"database": "service=a", "database_file": "dsn"}, "both"),
             ({"http": "8080"}, "HOST:PORT"),

@@ -55,6 +55,7 @@ def test_a_live_record_is_verified_as_it_stands(at: Callable[[str], Place], tmp_
         place.run("election", "tally", *place.admin, "--trustee", "1", "--trustee", "3")
         assert [trustee.wait().code for trustee in trustees] == [0, 0]
         place.run("election", "publish", *place.admin, "--out", place.root / "record")
+        assert policy.judge((place.root / "record/checkpoint").read_bytes()).cosignatures
         wait_until(settled)
         copy, packed = place.root / "copy", tmp_path / "copy.zip"
         place.run("board", "mirror", f"http://{live.http}", copy, "--log-key", str(live.key))

@@ -60,8 +60,8 @@ def test_ceremony(at: Callable[[str], Place]) -> None:
     check_record(place, "--until", "close")
     status = place.status()
     # The election, 3 commitments, 3 keys, 3 shares, 3 confirmations, opening, 2 missing,
-    # close, 4 tallies.
-    assert (status.size, status.submitted) == (21, 0)
+    # close, 4 tallies; the server's settings, and two acts of each of its two starts.
+    assert (status.size, status.submitted) == (26, 0)
     place.check_outputs()
 
 

@@ -55,10 +55,11 @@ class Collected:
             for i in range(1, TRUSTEES + 1)
         }
         self._stop = threading.Event()
+        self._kept: dict[tuple[int, bytes], Path] = {}
 
     @contextmanager
     def collecting(self) -> Iterator[None]:
-        """Look again and again, in a thread."""
+        """Keep a copy of every version of the files, in a thread, and open them at the end."""
         thread = threading.Thread(target=self._run)
         thread.start()
         try:
@@ -66,18 +67,34 @@ class Collected:
         finally:
             self._stop.set()
             thread.join()
+        self._open()
 
     def _run(self) -> None:
-        while not self._stop.is_set():
-            self.look()
+        while not self._stop.wait(0.002):  # opening one takes a hundred times as long
+            self._keep()
 
     def look(self) -> None:
         """Take what is there now."""
-        for i, passphrase in self._passphrases.items():
-            with suppress(KeystoreError):
-                path = self._place.root / f"trustee-{i}/keystore"
-                for name, value in read_keystore(path, passphrase).items():
-                    self._take(name, value)
+        self._keep()
+        self._open()
+
+    def _keep(self) -> None:
+        for i in self._passphrases:
+            with suppress(FileNotFoundError):
+                data = (self._place.root / f"trustee-{i}/keystore").read_bytes()
+                if (i, data) not in self._kept:
+                    copy = self._place.root / f"kept-{len(self._kept)}"
+                    copy.touch(0o600)
+                    copy.write_bytes(data)
+                    self._kept[i, data] = copy
+
+    def _open(self) -> None:
+        for (i, _), copy in self._kept.items():
+            if copy.exists():
+                with suppress(KeystoreError):
+                    for name, value in read_keystore(copy, self._passphrases[i]).items():
+                        self._take(name, value)
+                copy.unlink()
 
     def _take(self, name: str, value: bytes) -> None:
         if name.startswith(PUBLIC):

@@ -13,6 +13,7 @@ import click
 import pytest
 
 from cli.main import _sailau as sailau
+from cli.verify import extension
 from verifier.cli import parser as verifier_parser
 
 pytestmark = pytest.mark.system
@@ -78,7 +79,9 @@ def _options_mistake(
 
 
 def _verifier_mistake(words: list[str]) -> str:
-    known = verifier_parser()._option_string_actions
+    parser = verifier_parser()
+    extension().add_options(parser)
+    known = parser._option_string_actions
     wrong = [w for w in words if w.startswith("-") and w.partition("=")[0] not in known]
     return f"no option {wrong[0]}" if wrong else ""
 

@@ -22,6 +22,9 @@ from tests.tampered.kit import PARAMETERS, TOY_NAME, Record, Tampering, honest
 from tests.tampered.test_tampered import STANDARD, TAMPERINGS
 from tests.world import World
 from verifier import Report, verify
+from verifier.ballot_claims import ballot_claim
+from verifier.ballot_proofs import BallotChecker, Outcome
+from verifier.ballot_proofs import _Waiting as Waiting
 from verifier.batch import SUITABLE, Batch, Claim
 from verifier.cli import main
 
@@ -109,6 +112,59 @@ def test_an_honest_record_goes_through_batches(spy: Spy, tmp_path: Path) -> None
     assert both(tmp_path, spy, parameters=TOY_NAME) == report
     assert spy.claims == 2 * before + len(Record(world).every("ballot"))
     assert spy.failed == 0
+
+
+def test_a_claim_grows_with_the_ballot_and_no_faster(spy: Spy, tmp_path: Path) -> None:
+    """An equation is about one factor, however many options its contest has.
+
+    The equations of a limit proof are about all of them: a ballot of 1 MiB can have 850
+    options and a limit of as many, and with each option in each equation took 94 MB.
+    """
+    world = honest()
+    publish(world, tmp_path)
+    write_hints(tmp_path, world)
+    claims: list[Claim | None] = []
+
+    def watched(*arguments: object) -> Claim | None:
+        claims.append(ballot_claim(*arguments))  # type: ignore[arg-type]
+        return claims[-1]
+
+    with mock.patch("verifier.ballot_proofs.ballot_claim", watched):
+        assert both(tmp_path, spy, parameters=TOY_NAME).verdict == "verified"
+    assert len(claims) == len(Record(world).every("ballot"))
+    for claim in claims:
+        assert claim is not None
+        assert {len(equation.terms) for equation in claim.equations} == {1}
+
+
+def test_what_waits_for_a_batch_is_bounded(spy: Spy, tmp_path: Path) -> None:
+    """Ballots without usable hints wait behind one with: no more of them than fit.
+
+    Else 127 artifacts of 16 MiB, none of them a valid ballot, wait for the end of their shard.
+    """
+    world = honest()
+    publish(world, tmp_path)
+    entries = make_hints(world)
+    ballots = [i for i, entry in enumerate(entries) if entry]
+    for i in ballots[1:]:
+        entries[i] = b""
+    write_entries(tmp_path, entries)
+    waited: list[int] = []
+    finish = BallotChecker._finish
+
+    def watched(checker: BallotChecker, waiting: Sequence[Waiting], outcome: Outcome) -> None:
+        waited.append(len(waiting))
+        finish(checker, waiting, outcome)
+
+    with mock.patch.object(BallotChecker, "_finish", watched):
+        before = both(tmp_path, spy, parameters=TOY_NAME)
+        assert max(waited) == len(ballots)
+        waited.clear()
+        longest = max(len(world.data()[i]) for i in ballots)
+        with mock.patch("verifier.ballot_proofs._HELD", 2 * longest, create=True):
+            assert both(tmp_path, spy, parameters=TOY_NAME) == before
+    assert before.verdict == "verified"
+    assert 2 <= max(waited) < len(ballots)
 
 
 # --- proofs over the wrong commitments

@@ -161,9 +161,9 @@ def test_the_files_of_a_log_over_one_tile(tmp_path: Path) -> None:
 def test_writing_twice_changes_nothing(tmp_path: Path, size: int) -> None:
     """The same log again: not one file is touched, the checkpoint neither."""
     write(tmp_path, log(size))
-    before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
+    before = {path: path.stat().st_ctime_ns for path in tmp_path.rglob("*")}
     assert write(tmp_path, log(size)).size == size
-    assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == before
+    assert {path: path.stat().st_ctime_ns for path in tmp_path.rglob("*")} == before
 
 
 @pytest.mark.parametrize(("old", "new"), [(0, 1), (1, 2), (3, 256), (255, 257), (256, 600)])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import shutil
@@ -13,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.disputing import LOG, entry_dispute
-from verifier.cli import main
+from verifier.cli import ProgressLines, main
 
 ROOT = Path(__file__).parents[2]
 
@@ -137,3 +138,43 @@ def test_a_copy_of_the_folder_runs(tmp_path: Path) -> None:
     judged = run()
     assert judged.returncode == 0, judged.stderr
     assert "PROVED" in judged.stdout
+
+
+class _Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_progress_has_a_rate_and_the_time_left() -> None:
+    """Plain lines, every ten seconds, from two seconds on; each stage has its own rate."""
+    clock = [0.0]
+    shown = io.StringIO()
+    progress = ProgressLines(shown, lambda: clock[0])
+    for clock[0], *told in (
+        (1.0, "reading the log", 1, 1000),  # not yet
+        (3.0, "reading the log", 201, 1000),  # 200 in two seconds
+        (4.0, "reading the log", 999, 1000),  # too soon after the last
+        (12.0, "checking ballots", 16, 0),
+        (14.0, "checking ballots", 40, 4000),  # began at 4: 4 a second
+        (24.0, "checking ballots", 40, 80000),  # 2 a second
+        (99.0, "counting", 0, 0),
+    ):
+        progress(*told)  # type: ignore[arg-type]
+    progress.finish()
+    assert shown.getvalue().splitlines() == [
+        "reading the log: 201 of 1,000 (20 %), 100 a second, 0:08 left",
+        "checking ballots: 40 of 4,000 (1 %), 4.0 a second, 16:30 left",
+        "checking ballots: 40 of 80,000 (0 %), 2.0 a second, 11:06:20 left",
+        "counting: 0",
+    ]
+
+
+def test_progress_on_a_terminal_is_one_line() -> None:
+    """A shorter line leaves nothing of a longer one, and nothing is left at the end."""
+    clock = [0.0]
+    shown = _Terminal()
+    progress = ProgressLines(shown, lambda: clock[0])
+    for clock[0], done in ((0.5, 1000), (3.0, 1000), (3.3, 5)):
+        progress("reading", done, 0)
+    progress.finish()
+    assert shown.getvalue() == "\rreading: 1,000\rreading: 5    \r" + " " * 10 + "\r"
