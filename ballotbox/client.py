@@ -521,6 +521,7 @@ class Uploading:
         self._messages = messages
         self._stall = stall
         self._sent = self._answered = 0
+        self._last = -1
         self._all_sent = False
         self._failed: Exception | None = None
         self._stopped = ""
@@ -537,7 +538,7 @@ class Uploading:
                     problem = "the server answered what was not sent"
                     raise Rejected(ANSWER, problem, culprit="server")
                 self._answered += 1
-                yield _index(response.index)
+                yield self._next_index(response.index)
         except grpc.RpcError as error:
             if self._failed is None:
                 raise self._explained(error) from error
@@ -549,6 +550,15 @@ class Uploading:
             raise self._failed
         if self._answered < self._sent or not self._all_sent:
             raise Unavailable("the server ended the upload early")
+
+    def _next_index(self, number: int) -> int:
+        """What a device sends in order stands in this order."""
+        index = _index(number)
+        if index <= self._last:
+            problem = f"the server says index {index} after {self._last}"
+            raise Rejected(ANSWER, problem, culprit="server")
+        self._last = index
+        return index
 
     def stop(self) -> None:
         """End it from another thread."""

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from typing import Generic, TypeVar
 
-from ballotbox.arrivals import Arrival
+from ballotbox.arrivals import Accepted, Arrival
 from ballotbox.board import Board
 
 AHEAD = 32
@@ -29,13 +29,14 @@ TOGETHER = 16
 GATHER_SECONDS = 1.0
 """How long a group of too few waits for the next artifact of the stream."""
 STALLED_SECONDS = 60.0
-"""After so long without a request, or with an answer that is not taken, the call ends."""
+"""After so long without a request, with an answer that is not taken, or with nothing but what
+is on the record already, the call ends: others wait for its place."""
 
 Q = TypeVar("Q")
 
 
 class Stalled(Exception):
-    """The client has sent nothing for too long."""
+    """The client has sent nothing, or nothing new, for too long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +55,7 @@ class DeviceUpload(Generic[Q]):
         size: Callable[[Q], int],
         cancel: Callable[[], object],
         stalled: float = STALLED_SECONDS,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """`begin` makes an arrival of a request of `size` bytes; `cancel` ends the call."""
         self._board = board
@@ -61,6 +63,8 @@ class DeviceUpload(Generic[Q]):
         self._sized = size
         self._cancel = cancel
         self._stalled = stalled
+        self._clock = clock
+        self._new_at = clock()
         self._enough = board.enough
         self._ahead = max(AHEAD, 4 * self._enough)
         self._ready: SimpleQueue[_Begun | Exception | None] = SimpleQueue()
@@ -130,14 +134,22 @@ class DeviceUpload(Generic[Q]):
             settled = self._board.settle([begun.arrival for begun in batch])
             while waiting:
                 self.current = waiting[0].arrival
-                index = next(settled).index
+                accepted = next(settled)
                 self._sending_since = time.monotonic()
-                yield index
+                yield accepted.index
                 self._sending_since = None
                 self._give_back(waiting.popleft())
+                self._look_for_news(accepted)
         finally:
             for begun in waiting:
                 begun.arrival.drop()
+
+    def _look_for_news(self, accepted: Accepted) -> None:
+        now = self._clock()
+        if accepted.new:
+            self._new_at = now
+        elif now - self._new_at > self._stalled:
+            raise Stalled
 
     def _give_back(self, begun: _Begun) -> None:
         with self._room:

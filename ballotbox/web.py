@@ -11,6 +11,7 @@ server on the directory does as well (docs/operations.md).
 
 from __future__ import annotations
 
+import errno
 import gzip
 import hmac
 import os
@@ -213,4 +214,7 @@ def _listener(listen: str) -> socket.socket:
     try:
         return socket.create_server((host, int(port)), family=family, backlog=128)
     except OSError as error:
-        raise StoreFailed(f"cannot listen on {listen} for HTTP: {error.strerror}") from None
+        problem = f"cannot listen on {listen} for HTTP: {error.strerror}"
+        if error.errno == errno.EADDRINUSE:
+            problem += ". Is another program using it? Choose another address with --http"
+        raise StoreFailed(problem) from None

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from cli.common import UNREACHABLE, errors, fail, json_option, note, print_json, say
+from cli.common import UNREACHABLE, counted, errors, fail, json_option, note, print_json, say
 from crypto.errors import Rejected
 from record.checkpoint import parse_verifier_key
 from record.policy import CHECK as QUORUM_CHECK
@@ -189,7 +189,8 @@ def _report(judgement: Judgement, as_json: bool) -> None:
         return
     head = judgement.checkpoint
     names = ", ".join(judgement.cosignatures) or "nobody"
-    say(f"{head.origin}: {head.size} entries, root {head.root.hex()}, cosigned by {names}")
+    size = counted(head.size, "entry", "entries")
+    say(f"{head.origin}: {size}, root {head.root.hex()}, cosigned by {names}")
 
 
 def described(judgement: Judgement) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from typing import NoReturn
 import click
 
 from cli.board import trust_options, trusted
-from cli.common import REFUSED, UNREACHABLE, fail, note, say
+from cli.common import REFUSED, UNREACHABLE, counted, fail, note, say
 from observers.errors import Misbehaviour, Unreachable
 from observers.metrics import Metrics, MetricsFile, MetricsServer, open_metrics
 from observers.monitor import Alarm, Limits, Monitor
@@ -114,7 +114,8 @@ class _Watch:
             if self._monitor.poll(now):
                 head = self._monitor.head
                 assert head is not None
-                say(f"{head.checkpoint.origin}: {head.size} entries, consistent")
+                size = counted(head.size, "entry", "entries")
+                say(f"{head.checkpoint.origin}: {size}, consistent")
             self._metrics.polled("consistent", now)
         except Unreachable as error:
             problem = str(error)

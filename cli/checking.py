@@ -43,7 +43,7 @@ from cli.checking_machine import (
 )
 from cli.checking_protocol import protocol as protocol_text
 from cli.checking_witnesses import ask_witnesses, look_at_witnesses
-from cli.common import REFUSED, console, note, print_json, say
+from cli.common import REFUSED, console, counted, note, print_json, say
 from cli.homes import KEYSTORE, ROLE_KEY
 from cli.new_election import LOG_KEY
 from cli.serve_acts import KEYS, Acts, Start, checked
@@ -89,14 +89,15 @@ def check_server(
     if as_json:
         print_json(as_dict(outcome))
     else:
-        say(f"{outcome.context.manifest.label}: {outcome.phase}, {outcome.size} artifacts")
+        size = counted(outcome.size, "artifact")
+        say(f"{outcome.context.manifest.label}: {outcome.phase}, {size}")
         console.print(table(outcome.findings))
         say(summary(outcome.findings))
     if protocol is not None:
         note(f"The protocol is in {protocol}: print it, read it, sign it.")
     if on_record:
-        size = put_on_record(config, passphrase, workers, outcome)
-        note(f"The outcome is on the record, which has {size} artifacts now.")
+        whole = counted(put_on_record(config, passphrase, workers, outcome), "artifact")
+        note(f"The outcome is on the record, which has {whole} now.")
     if not ready(outcome.findings):
         raise SystemExit(REFUSED)
 

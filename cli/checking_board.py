@@ -13,7 +13,7 @@ from ballotbox.looking import Look
 from ballotbox.store import Store, StoredCheckpoint, read_all
 from cli.checking_findings import Finding, ok, problem, warning
 from cli.checking_machine import names
-from cli.common import errors
+from cli.common import counted, errors
 from cli.serve_acts import settings_text
 from cli.serve_config import ServerConfig
 from record.archive_writer import CHECKPOINT
@@ -74,7 +74,7 @@ def look_at_database(look: Look, standing: Standing | None, trouble: str = "") -
             found = "the log is not what its newest checkpoint has signed"
             yield problem(name, found, _RESTORE)
         else:
-            yield ok(name, f"it opens and is whole: {standing.state.size} artifacts")
+            yield ok(name, f"it opens and is whole: {counted(standing.state.size, 'artifact')}")
     if look.led:
         found = "a server runs on this database; its files are only read here"
         yield ok("leadership", found)
@@ -121,7 +121,7 @@ def look_at_marks(config: ServerConfig, standing: Standing | None) -> Finding:
     size = standing.state.size
     for head in heads:
         if head.size > size:
-            found = f"{head.where} is of {head.size} artifacts, the database has {size}"
+            found = f"{head.where} is of {counted(head.size, 'artifact')}, the database has {size}"
             return problem(name, found, f"This is an older copy. {_RESTORE}")
         if head.size and head.root and standing.roots.get(head.size) != head.root:
             found = f"the database is not the log that {head.where} is of"
@@ -153,7 +153,8 @@ def look_at_election(state: State, group: str, settings: Mapping[str, str]) -> l
     found = [_phase(state), _settings(state, settings), _trustees(state), _drill(state)]
     found.append(_devices(state))
     if floor := manifest.privacy_floor:
-        found.append(ok("privacy floor", f"nothing of fewer than {floor} ballots is decrypted"))
+        least = counted(floor, "ballot")
+        found.append(ok("privacy floor", f"nothing of fewer than {least} is decrypted"))
     else:
         advice = "A small unit shows how its few voters voted. Only another manifest changes it."
         found.append(warning("privacy floor", "the manifest has none", advice))
@@ -166,7 +167,7 @@ def look_at_election(state: State, group: str, settings: Mapping[str, str]) -> l
 
 
 def _phase(state: State) -> Finding:
-    found = f"phase {state.phase.name.lower()}, {state.size} artifacts"
+    found = f"phase {state.phase.name.lower()}, {counted(state.size, 'artifact')}"
     if state.phase is Phase.ABORTED:
         return problem("election", found, "Make the election again: sailau election restart.")
     return ok("election", found)

@@ -10,7 +10,7 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
-from cli.common import plain
+from cli.common import counted, plain
 
 
 class Verdict(enum.StrEnum):
@@ -57,9 +57,11 @@ def ready(findings: Iterable[Finding]) -> bool:
 def summary(findings: Sequence[Finding]) -> str:
     """The outcome in one sentence."""
     count = {v: sum(1 for f in findings if f.verdict is v) for v in Verdict}
-    numbers = f"{len(findings)} checks: {count[Verdict.OK]} ok, {count[Verdict.WARNING]} warnings"
+    warnings = counted(count[Verdict.WARNING], "warning")
+    problems = counted(count[Verdict.PROBLEM], "problem")
     end = "Ready." if ready(findings) else "Not ready."
-    return f"{end} {numbers}, {count[Verdict.PROBLEM]} problems."
+    checks = counted(len(findings), "check")
+    return f"{end} {checks}: {count[Verdict.OK]:,} ok, {warnings}, {problems}."
 
 
 def record_lines(findings: Iterable[Finding]) -> tuple[str, ...]:

@@ -18,6 +18,7 @@ from urllib3.util import Timeout
 
 from ballotbox.store import StoredCheckpoint
 from cli.checking_findings import Finding, ok, problem, warning
+from cli.common import counted
 from crypto.errors import SailauError
 from record.add_checkpoint import PATH, SIZE_TYPE, format_add_checkpoint, parse_known_size
 from record.checkpoint import parse_checkpoint
@@ -124,15 +125,15 @@ def look_at_witnesses(
 
 
 def _witness(one: Asked, size: int) -> Finding:
-    name = f"witness {one.name}"
+    name, cosigned = f"witness {one.name}", counted(one.size, "artifact")
     if one.trouble:
         return warning(name, one.trouble, "Call whoever runs it.")
     if one.size > size:
         return problem(
             name,
-            f"it has cosigned {one.size} artifacts, more than the {size} of this database",
+            f"it has cosigned {cosigned}, more than the {size} of this database",
             "This is an older copy: restore the newest (docs/operations.md, 'After a restore').",
         )
     if not size:
         return ok(name, "it answers; there is nothing to cosign yet")
-    return ok(name, f"it has cosigned {one.size} of {size} artifacts")
+    return ok(name, f"it has cosigned {one.size:,} of {counted(size, 'artifact')}")

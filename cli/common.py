@@ -125,6 +125,11 @@ def note(text: str) -> None:
     errors.print(plain(text), markup=False, soft_wrap=True)
 
 
+def counted(number: int, one: str, many: str = "") -> str:
+    """A number with its noun, in words for people: "1 ballot", "2,000 ballots"."""
+    return f"{number:,} {one if number == 1 else many or one + 's'}"
+
+
 def plain(text: str) -> str:
     """Without what could steer a terminal: labels and reasons are other people's words."""
     return "".join(c if c.isprintable() or c == "\n" else "\ufffd" for c in text)

@@ -173,7 +173,8 @@ class Count:
             # Somebody left at this moment, or the session has come to its end meanwhile.
             note(str(error))
             return
-        note(f"session {session}: trustees {', '.join(map(str, trustees))}")
+        who = "trustee" if len(trustees) == 1 else "trustees"
+        note(f"session {session}: {who} {', '.join(map(str, trustees))}")
 
     # --- what is said
 

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import grpc
@@ -22,7 +23,7 @@ from ballotbox.errors import StoreMissing
 from ballotbox.journal import KEY_NAME, Journal, journal_key
 from ballotbox.line import Line, LineEvent, LineState
 from ballotbox.terminal import Terminal
-from cli.common import note, passphrase
+from cli.common import counted, note, passphrase
 from cli.connect import role_connection
 from cli.homes import Home, open_home
 from cli.prepared import Opened, check_same, keep, load, read_opening
@@ -66,9 +67,12 @@ def opened_device(
     server: str | None,
     *,
     offline: bool = False,
+    voting: bool = False,
     progress: Callable[[int], None] = lambda _: None,
 ) -> Iterator[OpenDevice]:
     """The device of this home. With `offline` the server is not looked for.
+
+    While `voting`, whoever reads that there is no network reads what codes are then.
 
     Raises Unavailable if the server cannot be reached and nothing was prepared.
     """
@@ -82,7 +86,10 @@ def opened_device(
             reason = None if offline else first.try_to_reach()
             journal = _open_journal(opened, first, offline=not first.reached)
             try:
-                yield _device(first, journal, channel, offline, reason, progress)
+                tell = partial(tell_line, voting=voting)
+                if reason is not None or offline:
+                    note(_offline(journal.waiting(), reason, voting))
+                yield _device(first, journal, channel, tell, progress)
             finally:
                 journal.close()
 
@@ -165,8 +172,7 @@ def _device(
     contact: _Contact,
     journal: Journal,
     channel: grpc.Channel,
-    offline: bool,
-    reason: SailauError | None,
+    tell: Callable[[LineEvent], None],
     progress: Callable[[int], None],
 ) -> OpenDevice:
     transcript = contact.opened.transcript
@@ -184,23 +190,21 @@ def _device(
     down = not contact.reached
     if contact.reached:
         journal.contacted()
-    else:
-        note(_offline(journal.waiting(), None if offline else reason))
     line = Line(
         machine,
         DeviceClient(channel, context, deadline=PATIENCE, answer=ANSWER),
         state=LineState.DOWN if down else LineState.UP,
         greet=greet,
-        tell=tell_line,
+        tell=tell,
         progress=progress,
     )
     return OpenDevice(machine, journal, Terminal(line), contact.polls_closed)
 
 
-def tell_line(event: LineEvent) -> None:
+def tell_line(event: LineEvent, *, voting: bool) -> None:
     """A line on standard error about the line."""
     if event.state is LineState.DOWN:
-        note(_offline(event.waiting, event.reason))
+        note(_offline(event.waiting, event.reason, voting))
     elif event.state is LineState.CATCHING_UP:
         note(f"online: {waits(event.waiting)}; uploading")
     elif event.state is LineState.UP:
@@ -210,16 +214,17 @@ def tell_line(event: LineEvent) -> None:
         note(f"refused by the server, no more votes are taken: {event.reason}")
 
 
-def _offline(waiting: int, reason: SailauError | None) -> str:
+def _offline(waiting: int, reason: SailauError | None, voting: bool) -> str:
     because = f" ({reason})" if reason is not None else ""
-    return f"offline{because}: codes are provisional; {waits(waiting)}"
+    codes = "codes are provisional; " if voting else ""
+    return f"offline{because}: {codes}{waits(waiting)}"
 
 
 def waits(number: int) -> str:
     """How much waits, in words."""
     if number == 0:
         return "nothing waits to be uploaded"
-    return f"{number} message{'s' if number > 1 else ''} wait{'' if number > 1 else 's'}"
+    return f"{counted(number, 'message')} {'waits' if number == 1 else 'wait'}"
 
 
 def _polls_closed(label: str) -> Rejected:

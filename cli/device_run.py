@@ -72,11 +72,12 @@ def run(
     out:  {"confirmation_code": "...", "status": "cast", "index": 17, "receipt": {...}}
 
     "style" may be left out where the unit has one ballot style; "then" is cast,
-    challenge or abandon. Options that are not named get 0. A line that cannot be
-    encrypted is answered with {"error": ...} and the next one goes on. A challenged
-    ballot's answer holds the challenge file's contents. A ballot without a decision
-    gets one, also later, by {"code": "...", "then": "cast"}, or challenge; "then":
-    "receipt" gives its receipt once more, by then perhaps signed by witnesses.
+    challenge or abandon, and an order without it is refused. Options that are not named
+    get 0. A line that cannot be encrypted is answered with {"error": ...} and the next
+    one goes on. A challenged ballot's answer holds the challenge file's contents. A
+    ballot without a decision gets one, also later, by {"code": "...", "then": "cast"},
+    or challenge; "then": "receipt" gives its receipt once more, by then perhaps signed
+    by witnesses.
 
     Without a network the answers come at once, with "provisional": true and without a
     receipt: the code is a promise of this device alone until the ballot is on the
@@ -90,7 +91,7 @@ def run(
     sudden end it says on standard error which ballot was its last, and what became of
     it: if no line told you its code, it is the ballot of the voter who was interrupted.
     """
-    with opened_device(home, passphrase_file, server, offline=offline) as device:
+    with opened_device(home, passphrase_file, server, offline=offline, voting=True) as device:
         device.need_open()
         encryption.prepare(device.machine.keys)
         device.terminal.begin()

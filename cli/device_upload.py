@@ -15,9 +15,11 @@ from rich.table import Table
 
 from ballotbox.device_standing import DeviceStanding, read_standing
 from ballotbox.line import LineState
+from ballotbox.receipts import Receipt
 from cli.common import (
     UNREACHABLE,
     console,
+    counted,
     errors,
     fail,
     home_option,
@@ -53,7 +55,7 @@ def prepare(home: Path, server: str | None, passphrase_file: Path | None) -> Non
         context = device.machine.context
         say(
             f"{device.machine.label} can work without a network: {context.manifest.label}, "
-            f"{context.trustees} trustees, proved."
+            f"{counted(context.trustees, 'trustee')}, proved."
         )
 
 
@@ -85,11 +87,15 @@ def upload(
             _bring_over(device, bar, wait)
         left = device.machine.waiting()
         label, closed = device.machine.label, device.machine.closed
+        proved = None if left else _prove_last(device)
     if as_json:
-        print_json({"device": label, "uploaded": before - left, "waiting": left, "closed": closed})
+        done = {"device": label, "uploaded": before - left, "waiting": left, "closed": closed}
+        print_json({**done, "proved": None if proved is None else proved.index})
     elif not left:
-        uploaded = f"{before} messages uploaded" if before else "Nothing waited"
+        uploaded = f"{counted(before, 'message')} uploaded" if before else "Nothing waited"
         say(f"{uploaded}; everything of {label} is on the record.")
+        if proved is not None:
+            say(f"Proved for its last ballot: artifact {proved.index} of the signed log.")
     if left:
         fail(f"{waits(left)}; run this again when the server can be reached", UNREACHABLE)
 
@@ -144,7 +150,17 @@ def close(home: Path, server: str | None, passphrase_file: Path | None) -> None:
     else:
         say("The chain is closed.")
     if undecided:
-        note(f"{undecided} ballots are undecided; they are spoiled when the polls close")
+        ballots = counted(undecided, "undecided ballot")
+        note(f"{ballots}: cast or challenge before the polls close, or spoiled then")
+
+
+def _prove_last(device: OpenDevice) -> Receipt | None:
+    """A receipt of the last ballot, which is chained to all before it: the server's word is none.
+
+    None if there is no ballot or the line is not up. Raises Rejected for one that proves nothing.
+    """
+    code = device.journal.last_code()
+    return None if code is None else device.terminal.receipt(code)
 
 
 def _bring_over(device: OpenDevice, bar: _Bar, wait: float) -> None:
@@ -219,13 +235,14 @@ def _table(standing: DeviceStanding, prepared: bool) -> Table:
     table = Table(title=standing.device, box=SIMPLE, show_header=False)
     chain = "closed" if standing.closed else "begun" if standing.begun else "not begun"
     decided = standing.cast + standing.challenged
+    waiting = f"{standing.waiting} ({counted(standing.waiting_ballots, 'ballot')})"
     for name, value in (
         ("prepared for work without a network", "yes" if prepared else "no"),
         ("chain", chain),
         ("ballots", str(standing.ballots)),
         ("decided", f"{decided} ({standing.cast} cast, {standing.challenged} challenged)"),
         ("undecided", str(standing.undecided)),
-        ("messages that wait", f"{standing.waiting} ({standing.waiting_ballots} ballots)"),
+        ("messages that wait", waiting),
         ("last contact with the server", last_contact(standing.last_contact)),
     ):
         table.add_row(name, value)

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from cli.administrator import administrator_home
-from cli.common import aloud, passphrase, passphrase_option, say
+from cli.common import aloud, counted, passphrase, passphrase_option, say
 from cli.connect import server_option
 from cli.new_election import Made, make
 from cli.parameters import parameters_option, warn_of_toys
@@ -169,8 +169,8 @@ def _read(files: Sequence[Path]) -> list[bytes]:
 
 def _announce(made: Made, plan: Plan, out: Path) -> None:
     """What everybody has to know to tell this election from another."""
-    trustees = len(plan.trustees)
-    say(f"{made.manifest.label}: trustees {trustees}, needed to decrypt {plan.quorum}")
+    trustees = counted(len(plan.trustees), "trustee")
+    say(f"{made.manifest.label}: {trustees}, of whom {plan.quorum} can decrypt")
     say("Announce, so that everybody knows this election's record:")
     for name, number in (
         ("manifest and numbers (H_B)", made.election.base_hash),

@@ -12,7 +12,7 @@ from pathlib import Path
 import click
 
 from ballotbox.client import BoardClient
-from cli.common import note, print_json, say, write_new
+from cli.common import counted, note, print_json, say, write_new
 from record.archive import read_archive
 from record.artifacts import parse_artifact
 from record.checkpoint import parse_verifier_key
@@ -63,7 +63,8 @@ def events(
         return
     write_new(out, json.dumps(document, indent=2).encode() + b"\n")
     count = sum(len(device["Event"]) for device in document["Device"])
-    say(f"{count} events of {transcript.state.size} artifacts are in {out}.")
+    size = counted(transcript.state.size, "artifact")
+    say(f"Wrote {counted(count, 'event')} of {size} to {out}.")
     if count < len(found):
         note(f"{len(found)} have no time: this record does not say any.")
 
@@ -93,5 +94,5 @@ def _telling(artifacts: Iterator[bytes]) -> Iterator[bytes]:
     for number, data in enumerate(artifacts):
         if time.monotonic() - told > _EVERY:
             told = time.monotonic()
-            note(f"read {number:,} artifacts")
+            note(f"read {counted(number, 'artifact')}")
         yield data

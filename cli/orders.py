@@ -51,7 +51,7 @@ def parse_order(line: bytes, manifest: Manifest) -> Vote | Decision:
     style = order["style"] if "style" in order else _only_style(manifest, unit)
     if not isinstance(style, str):
         raise Malformed("style", "is not a label")
-    then = _then(order.get("then", CAST), (CAST, CHALLENGE, ABANDON))
+    then = _then(order.get("then"), (CAST, CHALLENGE, ABANDON))
     return Vote(unit, style, _selections(order.get("selections", {})), then)
 
 
@@ -69,8 +69,10 @@ def _check_members(order: dict[str, object], known: set[str]) -> None:
 
 
 def _then(value: object, known: tuple[str, ...]) -> str:
+    """Nothing is meant by leaving it out: a cast cannot be taken back."""
     if not isinstance(value, str) or value not in known:
-        raise Malformed("then", f"is none of {', '.join(known)}")
+        problem = "is missing; it is one of" if value is None else "is none of"
+        raise Malformed("then", f"{problem} {', '.join(known)}")
     return value
 
 

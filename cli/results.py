@@ -8,7 +8,7 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
-from cli.common import console
+from cli.common import console, counted
 from record.aggregate import totals
 from record.artifacts import ContestResult, DecryptedTally
 from record.election import ElectionContext
@@ -104,10 +104,10 @@ def _table(title: str, contest: ContestCount, found: Results) -> Table | Text:
 def _caption(contest: ContestCount, found: Results) -> str:
     names = {unit.label: unit.name for unit in found.units}
     others = ", ".join(names[label] for label in contest.together_with)
-    ballots = f"{contest.ballots} ballots"
+    ballots = counted(contest.ballots, "ballot")
     return f"{ballots}, counted together with: {others}" if others else ballots
 
 
 def withheld_sentence(floor: int) -> str:
     """What stands in the place of counts that would be of fewer ballots than the floor."""
-    return f"fewer than {floor} ballots in the whole election: not opened"
+    return f"fewer than {counted(floor, 'ballot')} in the whole election: not opened"

@@ -32,7 +32,7 @@ from ballotbox.service import (
     calls_at_once,
 )
 from ballotbox.store import Store
-from cli.common import home_option, json_option, passphrase, passphrase_option, say
+from cli.common import counted, home_option, json_option, passphrase, passphrase_option, say
 from cli.homes import KEYSTORE, ROLE_KEY
 from cli.new_election import CERTIFICATE, LOG_KEY
 from cli.parameters import warn_of_toys
@@ -209,7 +209,7 @@ class _Stop:
 def _recover(store: Store, directory: Path, config: ServerConfig) -> int | None:
     """How much was filled up; None if nothing was missing."""
     count = recover(store, directory, config.log_key)
-    say(f"{count} artifacts of {directory} were not in the database, and are now")
+    say(f"filled up the database with {counted(count, 'artifact')} of {directory}")
     return count or None
 
 

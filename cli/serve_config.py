@@ -52,8 +52,11 @@ class ServerConfig:
 
     @classmethod
     def read(cls, home: Path) -> ServerConfig:
-        """Raises Malformed for settings that are none, OSError for missing files."""
-        ports, settings = _settings(home / SERVER_FILE)
+        """Raises Malformed for no home of a server and bad settings, OSError for missing files."""
+        try:
+            ports, settings = _settings(home / SERVER_FILE)
+        except FileNotFoundError:
+            raise Malformed(str(home), f"has no {SERVER_FILE}", _whose(home)) from None
         return cls(
             home,
             parse_artifact((home / ARTIFACT).read_bytes(), None),
@@ -178,6 +181,16 @@ class ServerConfig:
         if policy.logs and self.log_key not in [log.key for log in policy.logs]:
             raise Malformed(str(place), "does not name this log", f"Its key is {self.log_key}")
         return policy
+
+
+def _whose(home: Path) -> str:
+    """Where the server's home is, as far as it can be guessed: `election new` makes OUT/server."""
+    if not home.is_dir():
+        return "There is no such directory."
+    for near in (home.resolve().parent / "server", home / "server"):
+        if (near / SERVER_FILE).is_file():
+            return f"It is not a server's home; that is {near}."
+    return "It is not a server's home, which `sailau election new` makes: OUT/server."
 
 
 def _settings(place: Path) -> tuple[tuple[int, int], dict[str, str]]:

@@ -13,6 +13,7 @@ series began, which the library would add.
 
 from __future__ import annotations
 
+import errno
 import logging
 import shutil
 import threading
@@ -258,6 +259,8 @@ class MetricsServer:
             found = start_http_server(int(port), host.strip("[]"), metrics.registry)
         except OSError as error:
             problem = f"cannot listen on {listen} for metrics: {error.strerror}"
+            if error.errno == errno.EADDRINUSE:
+                problem += ". Is another program using it? Choose another address with --metrics"
             raise StoreFailed(problem) from None
         self._server, self._thread = found
         self.port: int = self._server.server_port

@@ -51,6 +51,10 @@ LONGEST_RETRY = 30.0
 LIMITS = {"problem": TEXT_LIMIT, "advice": 300}
 _PLACE = re.compile(r"ipv[46]:(\S+:\d+)")
 _NAME = re.compile(r"DNS resolution failed for ([^\s:]+)")
+_ELSEWHERE = (
+    "If the name has an IPv4 address, too, that did not work either: there is no server, or "
+    "the one there is not of this election"
+)
 _LOST = frozenset({"Socket closed", "Connection reset by peer", "Connection reset"})
 
 
@@ -102,7 +106,7 @@ class NobodyThere(Unavailable):
 
 
 class WrongServer(Unavailable):
-    """What listens at the address shows another certificate authority than the election's."""
+    """What listens at the address shows a certificate of another authority, or for another name."""
 
 
 class ServerFailed(CallError):
@@ -214,12 +218,18 @@ def _unreachable(message: str) -> Unavailable:
             "If the election was made again, join with your new invitation "
             "(`sailau trustee join --leave`)",
         )
+    if "Hostname Verification Check failed" in message:
+        return WrongServer(
+            f"the certificate of the server{there} is for another name or address",
+            "Reach it by a name or address that its certificate has",
+        )
     if "DNS resolution failed" in message:
         name = _NAME.search(message)
         host = f" {name[1]}" if name else ""
         return NobodyThere(f"nobody answers: the name{host} is not known here")
     if "failed to connect to all addresses" in message:
-        return NobodyThere(f"nobody answers{there}")
+        # gRPC tells of the last address alone; a name's others may have failed otherwise.
+        return NobodyThere(f"nobody answers{there}", _ELSEWHERE if "[" in there else "")
     if message in _LOST:
         return Unavailable("the connection to the server was lost")
     return Unavailable(message or "the server cannot be reached")

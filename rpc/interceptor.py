@@ -27,7 +27,7 @@ from rpc.errors import Busy, build_status, status_of
 LOGGER = logging.getLogger(__name__)
 CODE = grpc.StatusCode
 # Such a call lasts as long as its client likes, and takes a thread. Reflection is one.
-STREAMS_IN = 4
+STREAMS_IN = 8
 CALLS_PER_CALLER: Mapping[Role, int] = {
     # It follows the board, attends and sends; perhaps a stream of a lost connection is left.
     Role.TRUSTEE: 4,

@@ -209,7 +209,8 @@ class Coordinator:
                 raise _no_session(f"trustee {i} is accused ({state.accused[i].check})")
         absent = [i for i in chosen if i not in present]
         if absent:
-            raise _no_session(f"not connected: trustees {', '.join(map(str, absent))}")
+            who = "trustee" if len(absent) == 1 else "trustees"
+            raise _no_session(f"not connected: {who} {', '.join(map(str, absent))}")
         quorum = state.context.quorum
         if len(chosen) < quorum:
             raise _no_session(f"{len(chosen)} trustees are below the quorum, {quorum}")

@@ -7,17 +7,24 @@ from collections.abc import Iterator
 from verifier.catalogue import CHECKS
 from verifier.exhibits import exhibit_lines
 from verifier.findings import Count
+from verifier.parameters import BY_NAME
 from verifier.report import Report
 
 SHOWN = 50
 """Failures, and operations, that are printed; --json has more."""
 WIDTH = 100
 """Characters of a reason that are printed."""
+_SET = frozenset({"1.B", "1.C", "1.D"})
 
 
 def clean(text: str) -> str:
     """Return text that cannot play tricks on a terminal, whoever wrote it."""
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+
+
+def counted(number: int, one: str) -> str:
+    """Return a number with its noun: "1 ballot", "2,000 ballots"."""
+    return f"{number:,} {one}" if number == 1 else f"{number:,} {one}s"
 
 
 def _status(count: Count) -> str:
@@ -46,7 +53,7 @@ def _counts(report: Report) -> Iterator[str]:
     yield f"Parameters   {header.parameters or '(unknown)'}"
     yield f"Manifest     SHA-256 {header.manifest_sha256}"
     yield f"Log key      {clean(header.log_key)}"
-    yield f"Log          {header.size:,} artifacts, root {header.root}"
+    yield f"Log          {counted(header.size, 'artifact')}, root {header.root}"
     yield f"Trustees     {counts.trustees}, of whom {counts.quorum} decrypt"
     yield (
         f"Ballots      {counts.submitted:,} submitted: {counts.cast:,} cast, "
@@ -59,7 +66,7 @@ def _counts(report: Report) -> Iterator[str]:
 
 def _totals(report: Report) -> Iterator[str]:
     for total in report.totals:
-        yield f"{clean(total.contest)} ({total.ballots:,} ballots)"
+        yield f"{clean(total.contest)} ({counted(total.ballots, 'ballot')})"
         if not total.options:
             yield "  not decrypted: fewer ballots than the privacy floor"
             continue
@@ -119,9 +126,18 @@ def _verdict(report: Report) -> str:
     upto = " up to the close" if report.until == "close" else ""
     if report.verdict == "verified":
         made = sum(count.passed for count in report.checks.values())
-        return f"VERIFIED{upto}: {made:,} checks, none failed."
+        return f"VERIFIED{upto}: {counted(made, 'check')}, none failed."
     ids = ", ".join(report.failed_ids())
-    return f"REFUTED{upto}: {report.failures_total:,} checks failed ({ids})."
+    return f"REFUTED{upto}: {counted(report.failures_total, 'check')} failed ({ids})."
+
+
+def _hint(report: Report) -> Iterator[str]:
+    """What to type, if the record fits another known set than the one that it must use."""
+    name = report.header.parameters
+    if name in BY_NAME and not _SET.isdisjoint(report.failed_ids()):
+        toys = BY_NAME[name].is_toy
+        expect = "toys, which have no security" if toys else "them"
+        yield f"These are the parameters {name}: --parameters {name}, if you expect {expect}."
 
 
 def render(report: Report) -> str:
@@ -141,11 +157,11 @@ def render(report: Report) -> str:
         sections.append(["Given", *map(clean, exhibit_lines(report.given))])
     if report.failures_total:
         sections.append(["Failures", *_failures(report)])
-    sections.append([_verdict(report)])
+    sections.append([*_hint(report), _verdict(report)])
     return "\n\n".join("\n".join(lines) for lines in sections) + "\n"
 
 
 def render_brief(report: Report) -> str:
     """Return what trustees did wrong, the failures and the verdict only."""
-    lines = [*_misconduct(report), *_failures(report), _verdict(report)]
+    lines = [*_misconduct(report), *_failures(report), *_hint(report), _verdict(report)]
     return "\n".join(lines) + "\n"

@@ -887,6 +887,25 @@ def test_a_device_cannot_fill_a_group_with_what_will_not_be_in_it(tmp_path: Path
     polls.store.close()
 
 
+def test_a_device_goes_on_after_a_restart_in_groups_of_the_manifest(tmp_path: Path) -> None:
+    """One that has begun before it, and one whose beginning comes with its first ballots."""
+    polls = Polls(tmp_path)
+    world = polls.world
+    polls.submit()
+    polls.board = board = polls.reopen_with(Timing(3600.0, minimum=3))
+    size = board.size()
+    first = [world.append(encrypt(world, FULL).ballot) for _ in range(3)]
+    plain = replace(FULL, device="ballot-box-2", unit="village", style="short")
+    second = [world.append(device_statement(world, "ballot-box-2"))]
+    second += [world.append(encrypt(world, plain).ballot) for _ in range(3)]
+    for chain in (first, second):
+        arrivals = [board.begin(artifact, alone=False) for artifact in chain]
+        taken = [accepted.index for accepted in board.settle(arrivals)]
+        assert taken == list(range(size, size + len(chain)))
+        size += len(chain)
+    polls.store.close()
+
+
 def wait_for(condition: Callable[[], bool]) -> None:
     for _ in range(600):
         if condition():

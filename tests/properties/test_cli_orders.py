@@ -36,6 +36,7 @@ def test_an_order_about_a_ballot_of_before(world: World, then: str) -> None:
         ({"code": "ab", "then": "receipt"}, "code"),
         ({"code": 1, "then": "receipt"}, "code"),
         ({"unit": "village", "then": "receipt"}, "then"),
+        ({"unit": "village", "selections": {}}, "then"),
         ({"code": CODE.hex(), "then": "receipt", "unit": "village"}, "unit"),
     ],
 )

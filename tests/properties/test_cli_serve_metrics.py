@@ -177,7 +177,7 @@ def test_over_http() -> None:
     with urlopen(f"http://127.0.0.1:{server.port}/metrics") as answer:
         text = answer.read().decode()
     assert 'sailau_calls_total{method="/a/Cast",status="OK"} 1.0' in text
-    with pytest.raises(StoreFailed):
+    with pytest.raises(StoreFailed, match="another program .* --metrics"):
         MetricsServer(f"127.0.0.1:{server.port}", metrics)
     server.stop()
     for wrong in ("9464", "host:", "host:70000", ":1"):

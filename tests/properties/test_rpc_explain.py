@@ -68,7 +68,15 @@ class Failed(grpc.RpcError, grpc.Call):
         (
             f"{ALL}UNKNOWN: ipv6:%5B::1%5D:8444: Failed to connect to remote host",
             NobodyThere,
-            "nobody answers at [::1]:8444",
+            "nobody answers at [::1]:8444. If the name has an IPv4 address, too, that did not work "
+            "either: there is no server, or the one there is not of this election",
+        ),
+        (
+            f"{ALL}UNKNOWN: ipv4:127.0.0.1:8444: Custom verification check failed with error: "
+            "UNAUTHENTICATED: Hostname Verification Check failed.",
+            WrongServer,
+            "the certificate of the server at 127.0.0.1:8444 is for another name or address. "
+            "Reach it by a name or address that its certificate has",
         ),
         (
             "DNS resolution failed for vote.example.org:8444: C-ares status",

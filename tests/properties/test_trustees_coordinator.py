@@ -43,8 +43,8 @@ def test_attendance() -> None:
         ((), (), "below the quorum"),
         ((2,), (), "below the quorum"),
         ((1, 2, 3), (3,), "below the quorum"),
-        ((1, 2), (1, 2, 3), "not connected: trustees 3"),
-        ((1, 2), (1, 9), "not connected: trustees 9"),
+        ((1, 2), (1, 2, 3), "not connected: trustee 3"),
+        ((1, 2), (1, 9), "not connected: trustee 9"),
     ],
 )
 def test_no_session(there: tuple[int, ...], asked: tuple[int, ...], reason: str) -> None:

@@ -17,17 +17,31 @@ from tests.system.programs import Place
 
 ORDERS: dict[int, tuple[dict[str, Any], ...]] = {
     1: (
-        {"unit": "hall", "selections": {"mayor": {"asel": 1}, "council": {"north": 2, "west": 1}}},
+        {
+            "unit": "hall",
+            "selections": {"mayor": {"asel": 1}, "council": {"north": 2, "west": 1}},
+            "then": "cast",
+        },
         {"unit": "hall", "selections": {"mayor": {"marat": 1}}, "then": "cast"},
         {"unit": "hall", "selections": {"council": {"south": 2}}, "then": "challenge"},
         {"unit": "hall", "selections": {"mayor": {"asel": 1}}, "then": "abandon"},
-        {"unit": "hall"},
+        {"unit": "hall", "then": "cast"},
     ),
     2: (
-        {"unit": "school", "style": "full", "selections": {"council": {"east": 1, "north": 1}}},
-        {"unit": "school", "style": "mayor-only", "selections": {"mayor": {"daniyar": 1}}},
+        {
+            "unit": "school",
+            "style": "full",
+            "selections": {"council": {"east": 1, "north": 1}},
+            "then": "cast",
+        },
+        {
+            "unit": "school",
+            "style": "mayor-only",
+            "selections": {"mayor": {"daniyar": 1}},
+            "then": "cast",
+        },
         {"unit": "school", "style": "mayor-only", "then": "challenge"},
-        {"unit": "hall", "style": "full", "selections": {"mayor": {"asel": 1}}},
+        {"unit": "hall", "style": "full", "selections": {"mayor": {"asel": 1}}, "then": "cast"},
     ),
 }
 """What the voters of the shared election want, by device."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from queue import SimpleQueue
@@ -204,7 +205,7 @@ def test_a_client_that_falls_silent_does_not_keep_its_thread(
 ) -> None:
     """Nor a lock: others go on meanwhile."""
     polls.begin()
-    monkeypatch.setattr(uploading.DeviceUpload.__init__, "__defaults__", (0.3,))
+    monkeypatch.setattr(uploading.DeviceUpload.__init__, "__defaults__", (0.3, time.monotonic))
     sending = SimpleQueue[Any]()
     silent = polls.ballot_box.Upload(iter(sending.get, None), timeout=60)
     polls.submit(polls.device_client())
@@ -311,6 +312,35 @@ def test_answers_that_nobody_takes_end_the_call() -> None:
     assert next(answers) == 0
     assert cancelled.wait(60)
     answers.close()  # type: ignore[attr-defined]
+
+
+def test_who_says_only_what_is_known_loses_the_place() -> None:
+    """A device that repeats itself for ever keeps others from uploading."""
+    now = 0.0
+    news = iter([True, False, True, False, False])
+
+    class Known:
+        enough = 1
+
+        def settle(self, arrivals: list[Arrival]) -> Iterator[Accepted]:
+            return (Accepted(n, new=next(news)) for n, _ in enumerate(arrivals))
+
+    artifact = Artifact(Cast(DEVICE, bytes(32)), bytes(64), b"data")
+    upload = uploading.DeviceUpload[int](
+        Known(),  # type: ignore[arg-type]
+        lambda _: Arrival(artifact),
+        lambda _: 1,
+        lambda: None,
+        clock=lambda: now,
+    )
+    answers = upload.answers(iter(range(5)))
+    for _ in range(4):
+        next(answers)
+        now += 40
+    next(answers)
+    now += 40
+    with pytest.raises(uploading.Stalled):
+        next(answers)
 
 
 class Late(Admission):

@@ -177,6 +177,22 @@ def test_an_answer_too_many_is_refused(box: Box) -> None:
     assert caught.value.check == "R.answer"
 
 
+@pytest.mark.parametrize("second", [10, 3])
+def test_indices_that_do_not_ascend_are_refused(box: Box, second: int) -> None:
+    """Whoever says so has not put the messages down in their order."""
+
+    def back(requests: Requests, _: grpc.ServicerContext) -> Iterator[int]:
+        next(requests)
+        yield 10
+        next(requests)
+        yield second
+
+    answers: list[int] = []
+    with pytest.raises(Rejected, match=f"{second} after 10"):
+        answers.extend(box.upload(back))
+    assert answers == [10]
+
+
 def test_a_server_that_falls_silent_is_left(box: Box) -> None:
     """After `stall` seconds without an answer."""
     over = threading.Event()

@@ -41,6 +41,7 @@ def restore(place: Place, i: int, home: str, file: Path | None = None) -> None:
     assert "never start the old machine's program again" in restored.out
 
 
+@pytest.mark.slow
 def test_election_with_a_restored_trustee(at: Callable[[str], Place]) -> None:
     """A machine lost in the middle of a decryption: its backup takes part in the next session."""
     place = at("voted")

@@ -407,7 +407,7 @@ def test_during_the_vote(at: Callable[[str], Place]) -> None:
     assert (opened.code, opened.out) == (0, "The polls have been opened before.\n")
     assert call("device", "close", *place.home("device-1")).code == 0
     assert call("device", "close", *place.home("device-1")).code == 0
-    order = b'{"unit": "hall"}\n'
+    order = b'{"unit": "hall", "then": "cast"}\n'
     late = call("device", "run", *place.home("device-1"), stdin=order)
     assert late.code == REFUSED
     assert late.err.splitlines()[-1].endswith("at box-1: the device has closed its chain")
@@ -425,7 +425,7 @@ def test_after_the_end(at: Callable[[str], Place]) -> None:
     place = at("end")
     place.serve()
     size = place.status().size
-    vote = b'{"unit": "hall"}\n'
+    vote = b'{"unit": "hall", "then": "cast"}\n'
     refused(call("device", "run", *place.home("device-1"), stdin=vote), REFUSED, "have closed")
     again = call("device", "close", *place.home("device-1"))
     assert again.code == 0
@@ -464,7 +464,8 @@ def test_lost_journal(at: Callable[[str], Place]) -> None:
     place.serve()
     (place.root / "device-1/journal.sqlite").unlink()
     size = place.status().size
-    result = call("device", "run", *place.home("device-1"), stdin=b'{"unit": "hall"}\n')
+    vote = b'{"unit": "hall", "then": "cast"}\n'
+    result = call("device", "run", *place.home("device-1"), stdin=vote)
     refused(result, REFUSED)
     assert place.status().size == size
 
@@ -488,6 +489,7 @@ def test_no_server(at: Callable[[str], Place]) -> None:
 
 # --- a device's orders
 
+HALL = b'{"unit": "hall", "then": "cast", '
 LINES: list[tuple[bytes, str, str]] = [
     (b"{", "line", "not JSON"),
     (b"[]", "line", "not a JSON object"),
@@ -502,27 +504,28 @@ LINES: list[tuple[bytes, str, str]] = [
     (b'{"unit": 7}', "unit", "not a label"),
     (b'{"unit": "moon"}', "unit", ""),
     (b'{"unit": "town"}', "style", "has none"),
-    (b'{"unit": "school", "style": "full"}', "unit", "does not serve"),
-    (b'{"unit": "hall", "style": "mayor-only"}', "ballot_style", ""),
-    (b'{"unit": "hall", "style": "long"}', "", "long"),
-    (b'{"unit": "hall", "style": null}', "style", "not a label"),
-    (b'{"unit": "hall", "selections": []}', "selections", "not an object"),
-    (b'{"unit": "hall", "selections": {"mayor": ["asel"]}}', "selections['mayor']", ""),
-    (b'{"unit": "hall", "selections": {"judge": {}}}', "selections['judge']", "no such contest"),
-    (b'{"unit": "hall", "selections": {"mayor": {"none": 1}}}', "", "no such option"),
-    (b'{"unit": "hall", "selections": {"mayor": {"asel": 2}}}', "", "not in 0..1"),
-    (b'{"unit": "hall", "selections": {"mayor": {"asel": -1}}}', "", "not in 0..1"),
-    (b'{"unit": "hall", "selections": {"mayor": {"asel": true}}}', "", "not a whole number"),
-    (b'{"unit": "hall", "selections": {"mayor": {"asel": 1.0}}}', "", "not a whole number"),
-    (b'{"unit": "hall", "selections": {"mayor": {"asel": 1' + b"0" * 9999 + b"}}}", "", "whole"),
-    (b'{"unit": "hall", "selections": {"mayor": {"asel": 1, "marat": 1}}}', "", "overvote"),
-    (b'{"unit": "hall", "selections": {"council": {"north": 2, "south": 2}}}', "", "overvote"),
+    (b'{"unit": "school", "then": "cast", "style": "full"}', "unit", "does not serve"),
+    (HALL + b'"style": "mayor-only"}', "ballot_style", ""),
+    (HALL + b'"style": "long"}', "", "long"),
+    (HALL + b'"style": null}', "style", "not a label"),
+    (HALL + b'"selections": []}', "selections", "not an object"),
+    (HALL + b'"selections": {"mayor": ["asel"]}}', "selections['mayor']", ""),
+    (HALL + b'"selections": {"judge": {}}}', "selections['judge']", "no such contest"),
+    (HALL + b'"selections": {"mayor": {"none": 1}}}', "", "no such option"),
+    (HALL + b'"selections": {"mayor": {"asel": 2}}}', "", "not in 0..1"),
+    (HALL + b'"selections": {"mayor": {"asel": -1}}}', "", "not in 0..1"),
+    (HALL + b'"selections": {"mayor": {"asel": true}}}', "", "not a whole number"),
+    (HALL + b'"selections": {"mayor": {"asel": 1.0}}}', "", "not a whole number"),
+    (HALL + b'"selections": {"mayor": {"asel": 1' + b"0" * 9999 + b"}}}", "", "whole"),
+    (HALL + b'"selections": {"mayor": {"asel": 1, "marat": 1}}}', "", "overvote"),
+    (HALL + b'"selections": {"council": {"north": 2, "south": 2}}}', "", "overvote"),
+    (b'{"unit": "hall", "selections": {}}', "then", "missing"),
     (b'{"unit": "hall", "then": "burn"}', "then", "none of"),
     (b'{"unit": "hall", "then": ["cast"]}', "then", "none of"),
     (b'{"unit": "hall", "when": "now"}', "when", ""),
     (b'{"code": "ab"}', "code", "64"),
     (b'{"code": 7, "then": "cast"}', "code", ""),
-    (b'{"code": "' + b"ab" * 32 + b'"}', "then", "none of"),
+    (b'{"code": "' + b"ab" * 32 + b'"}', "then", "missing"),
     (b'{"code": "' + b"ab" * 32 + b'", "then": "abandon"}', "then", "none of"),
     (b'{"code": "' + b"ab" * 32 + b'", "then": "cast"}', "code", "no such ballot"),
 ]
@@ -533,7 +536,7 @@ def test_bad_orders(at: Callable[[str], Place]) -> None:
     place = at("open")
     place.serve()
     size = place.status().size
-    device = place.device(1, *(line for line, _, _ in LINES), b"", {"unit": "hall"})
+    device = place.device(1, *(line for line, _, _ in LINES), b"", {"unit": "hall", "then": "cast"})
     result = device.wait()
     assert (result.code, result.err) == (0, "")
     *answers, last = map(json.loads, result.out.splitlines())

@@ -102,7 +102,8 @@ def test_a_trustee_that_does_not_come(at: Callable[[str], Place], tmp_path: Path
         place.trustee(i, "--until", "confirmed")
     place.reach(Phase.READY)
     place.open()
-    (vote,) = place.vote(1, {"unit": "hall", "selections": {"mayor": {"asel": 1}}})
+    order = {"unit": "hall", "selections": {"mayor": {"asel": 1}}, "then": "cast"}
+    (vote,) = place.vote(1, order)
     assert vote["status"] == "cast"
 
 

@@ -78,7 +78,7 @@ def test_totals(held: Held) -> None:
     """Each unit's counts are its cast votes, and the totals are their sums."""
     votes: Counter[tuple[str, str, str]] = Counter()
     for order, _ in voted(held):
-        if order.get("then", "cast") == "cast":
+        if order["then"] == "cast":
             for contest, options in order.get("selections", {}).items():
                 for option, number in options.items():
                     votes[order["unit"], contest, option] += number
@@ -128,7 +128,7 @@ def test_every_receipt_holds(held: Held) -> None:
             assert file.read_text() == answer["receipt"]["tlog_proof"]
         result = call("receipt", "verify", file, "--record", held.record, "--json")
         assert result.code == 0, result
-        status = STATUS[order.get("then", "cast")]
+        status = STATUS[order["then"]]
         assert answer["status"] == status
         assert result.json()["status"] == ("spoiled" if status == "submitted" else status)
         assert result.json()["unit"] == order["unit"]
@@ -159,7 +159,7 @@ def test_audit(held: Held) -> None:
     wanted = {
         answer["confirmation_code"]: order.get("selections", {})
         for order, answer in voted(held)
-        if order.get("then") == "challenge"
+        if order["then"] == "challenge"
     }
     shown = {a["confirmation_code"]: {c: o for c, o in a["choices"].items() if o} for a in audited}
     assert shown == wanted

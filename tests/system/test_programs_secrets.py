@@ -154,6 +154,7 @@ def test_what_is_looked_for_is_found() -> None:
     assert not looked.found_in(b"nothing")
 
 
+@pytest.mark.slow
 def test_nothing_is_written(at: Callable[[str], Place]) -> None:
     """A ceremony, a drill and a decryption, with errors on the way, at debug level."""
     place = at("made")

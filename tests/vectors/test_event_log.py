@@ -419,7 +419,7 @@ def test_the_command(tmp_path: Path) -> None:
     out = tmp_path / "events.json"
     written = CliRunner().invoke(command, [str(tmp_path / "record.zip"), "--out", str(out)])
     assert written.exit_code == 0, written.output
-    assert f"events of {len(world.artifacts)} artifacts are in" in written.output
+    assert f"events of {len(world.artifacts)} artifacts to {out}." in written.output
     one, other = json.loads(printed.output), json.loads(out.read_text())
     validate(one)
     assert {**one, "GeneratedTime": ""} == {**other, "GeneratedTime": ""}
