@@ -234,6 +234,7 @@ def check_kills(place: Place, votes: int, uploads: int) -> None:
     place.reach(Phase.TALLIED)
 
 
+@pytest.mark.slow
 def test_killed_while_voting_and_while_uploading(at: Callable[[str], Place]) -> None:
     """SIGKILL to the device in its offline day, to it and to the server while it uploads."""
     check_kills(at("open"), votes=1, uploads=2)

@@ -235,6 +235,7 @@ def test_a_large_artifact_is_not_even_parsed(polls: Polls, monkeypatch: pytest.M
     assert parsed == []
 
 
+@pytest.mark.slow
 def test_a_full_disk_is_told_to_the_operator_alone(
     polls: Polls, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -113,6 +113,7 @@ def _stranger() -> str:
     return str(cosigner_key("witness.example/dead", public))
 
 
+@pytest.mark.slow
 def test_a_restored_backup_refuses_and_is_filled_up(live: LivePlace) -> None:
     """By the mark, by the directory, by a witness; with the published record it goes on."""
     with live.place.running():

@@ -105,6 +105,7 @@ def test_a_database_that_is_restarted_and_cut_off(
         voters.wait_for(1)
 
 
+@pytest.mark.slow
 def test_a_server_that_stands_still_and_comes_back(
     at: Callable[[str], Place], postgres_dsn: str, postgres_cluster: Cluster
 ) -> None:

@@ -17,7 +17,8 @@ pytestmark = pytest.mark.system
 REFUSED, UNUSABLE = 1, 2
 
 
-@pytest.mark.parametrize("seed", [1, pytest.param(2, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", [1, 2])
 def test_killed_at_random(at: Callable[[str], Place], seed: int) -> None:
     """Whoever dies, whenever, and however often: the ceremony comes to its end."""
     place = at("made")

@@ -208,6 +208,7 @@ def _provoke(place: Place) -> None:
     assert place.attempt(*early).code == REFUSED
 
 
+@pytest.mark.slow
 def test_nothing_is_printed(at: Callable[[str], Place]) -> None:
     """The repr of every object of ours, and the tracebacks of errors, with secrets loaded."""
     place = at("made")
