@@ -76,7 +76,7 @@ class Scale:
         return self.sizes[-1]
 
 
-FULL = Scale("full", 5, (1, 2, 5, 10, 20, 50, 100, 200), (20, 60), 40, 3, 1400, 4, 256, 32, 30)
+FULL = Scale("full", 5, (1, 2, 5, 10, 20, 50, 100, 200), (20, 60), 40, 2, 3200, 4, 256, 32, 30)
 QUICK = Scale("quick", 2, (1, 10, 200), (20, 26), 6, 1, 400, 1, 32, 8, 15)
 SMOKE = Scale("smoke", 1, (1, 2), (0, 1), 1, 1, 2, 1, 2, 2, 2)
 """So little that the figures mean nothing: to see that the command works."""
