@@ -266,7 +266,8 @@ def test_what_proves_nothing(at: Callable[[str], Place]) -> None:
         for check in ("R.share-answer", "R.complaint", "R.confirmation", "R.order", "R.signature"):
             assert check in said_by_server, check
         found = status(place)
-        assert found["size"] == 1 + 4 * 3
+        # The election, four rounds of three, and the server's keys, settings and start.
+        assert found["size"] == 1 + 4 * 3 + 3
         assert [t["accused"] for t in found["trustees"]] == [None] * 3
         assert [t["complaints"] for t in found["trustees"]] == [[]] * 3
         assert server.running()

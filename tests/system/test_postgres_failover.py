@@ -192,7 +192,11 @@ def follow(pair: Pair, voters: Voting) -> int:
             led = leader
         return promised(voters.answers()) > before
 
-    wait_until(going_on)
+    try:
+        wait_until(going_on)
+    except AssertionError as error:
+        said = [program.lines()[-5:] for program in pair.programs]
+        raise AssertionError(f"nobody goes on: {said}, {voters.said()[-5:]}") from error
     return leader
 
 

@@ -66,6 +66,10 @@ class Voting:
             assert time.monotonic() < deadline, self._programs[-1].err.read_text()
             time.sleep(0.05)
 
+    def said(self) -> list[str]:
+        """What the newest of its programs said on standard error."""
+        return self._programs[-1].err.read_text().splitlines()
+
     def kill(self) -> None:
         """SIGKILL to the program; it is started again."""
         with self._lock:
