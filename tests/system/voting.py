@@ -232,13 +232,20 @@ class Forwarder:
                 client, _ = self._listener.accept()
             except OSError:
                 return
+            target = self._target
             try:
-                server = socket.create_connection((HOST, self._target))
+                server = socket.create_connection((HOST, target))
             except OSError:
                 client.close()
                 continue
             with self._lock:
-                self._open |= {client, server}
+                stale = target != self._target
+                if not stale:
+                    self._open |= {client, server}
+            if stale:  # nobody would ever end it
+                client.close()
+                server.close()
+                continue
             for pair in itertools.permutations((client, server)):
                 threading.Thread(target=self._relay, args=pair, daemon=True).start()
 
