@@ -8,6 +8,7 @@ import threading
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import click
@@ -38,7 +39,7 @@ from cli.new_election import CERTIFICATE, LOG_KEY
 from cli.parameters import warn_of_toys
 from cli.serve_acts import KEYS, Acts, Start
 from cli.serve_config import ServerConfig
-from cli.serve_leading import lead, open_leading
+from cli.serve_leading import lead, open_board, open_leading
 from cli.serve_live import LiveBoard
 from cli.serve_logs import CONSOLE, JSON, configure_logs
 from cli.serve_metrics import (
@@ -174,7 +175,10 @@ def serve(
         recovered = _recover(store, recover_from, config) if recover_from else None
         start = replace(start, took_over=took_over, recovered=recovered)
         high_water = HighWater(config.high_water, config.log_key, config.publish)
-        board = _open_board(store, config, secrets, admission, high_water)
+        make = partial(_open_board, store, config, secrets, admission, high_water)
+        board = open_board(store, make, took_over, stop.asked)
+        if board is None:
+            return
         stack.callback(board.close)
         live = LiveBoard(stack, board, config, high_water)
         if board.transcript.phase is Phase.OPEN:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Callable
 from contextlib import ExitStack
 
 from ballotbox.board import Board
@@ -13,6 +14,7 @@ from cli.common import say
 from cli.serve_acts import Acts
 from cli.serve_config import ServerConfig
 from cli.serve_metrics import ServerMetrics
+from crypto.errors import NotNow
 
 LOGGER = logging.getLogger(__name__)
 
@@ -52,6 +54,25 @@ def _takes_the_lead(store: Store, waited: bool, stop: threading.Event) -> bool:
         LOGGER.warning("%s", error)
         stop.wait(1.0)
         return False
+
+
+def open_board(
+    store: Store, make: Callable[[], Board], waited: bool, stop: threading.Event
+) -> Board | None:
+    """The board that `make` opens; None if the server was stopped while it waited.
+
+    Who has waited for the lead waits for it again if the database goes away meanwhile.
+    """
+    while not stop.is_set():
+        try:
+            return make()
+        except NotNow as error:
+            if not waited:
+                raise
+            LOGGER.warning("%s", error)
+        while not stop.wait(1.0) and not _takes_the_lead(store, waited, stop):
+            pass
+    return None
 
 
 def lead(
