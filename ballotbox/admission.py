@@ -68,6 +68,10 @@ class Ticket:
         """Whether `result` returns at once."""
         return self._future.done()
 
+    def when_done(self, call: Callable[[], None]) -> None:
+        """Have `call` called once, when it is done or now if it is; it must not wait or raise."""
+        self._future.add_done_callback(lambda _: call())
+
     def drop(self) -> None:
         """Nobody waits for it any more."""
         self._wanted = lambda: False
@@ -169,6 +173,16 @@ class Admission:
         if gave_way is not None:
             gave_way.settle(self._busy())
         return ticket
+
+    @property
+    def waiting(self) -> int:
+        """How many ballots wait for a worker."""
+        return len(self._queue)
+
+    @property
+    def limit(self) -> int:
+        """How many may."""
+        return self._limit
 
     def warm(self, keys: ElectionKeys) -> None:
         """Let the workers build their tables before the first ballot comes. Does not wait."""

@@ -238,13 +238,12 @@ class CountedAdmission(Admission):
         """As `Admission.submit`."""
         begin = time.monotonic()
         ticket = super().submit(keys, artifact, hints=hints, sender=sender, wanted=wanted)
-        # It may be done already.
-        ticket._future.add_done_callback(lambda _: self._numbers.checked(time.monotonic() - begin))
+        ticket.when_done(lambda: self._numbers.checked(time.monotonic() - begin))
         return ticket
 
     def _gauges(self) -> Iterator[Metric]:
-        yield gauge("sailau_admission_waiting", "Ballots that wait.", len(self._queue))
-        yield gauge("sailau_admission_limit", "Ballots that may wait.", self._limit)
+        yield gauge("sailau_admission_waiting", "Ballots that wait.", self.waiting)
+        yield gauge("sailau_admission_limit", "Ballots that may wait.", self.limit)
 
 
 class MetricsServer:
