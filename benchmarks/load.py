@@ -65,7 +65,8 @@ from rpc.credentials import public_channel, public_server_credentials, roles_ser
 from rpc.errors import Busy, explain
 from rpc.server import Server
 from sailau.v1 import ballot_box_pb2
-from tests.listening import HOST, Network, no_decryption
+from tests.listening import Network, no_decryption
+from tests.ports import HOST
 from tests.world import World, manifest_bytes, manifest_document
 
 SPAWN = multiprocessing.get_context("spawn")

@@ -37,8 +37,7 @@ from rpc.credentials import (
     roles_server_credentials,
 )
 from rpc.server import Server
-
-HOST = "127.0.0.1"
+from tests.ports import HOST
 
 
 class Network:

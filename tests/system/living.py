@@ -11,7 +11,8 @@ from record.artifacts import parse_artifact
 from record.checkpoint import VerifierKey, parse_verifier_key, verify_checkpoint
 from record.cosignature import parse_cosigner_key
 from record.election import check_election
-from tests.system.programs import HOST, Place, Program, free_ports, wait_until
+from tests.ports import HOST, free_port
+from tests.system.programs import Place, Program, wait_until
 
 
 class LivePlace:
@@ -21,7 +22,7 @@ class LivePlace:
         self.place = place
         self.home = place.root / "election/server"
         self.directory = self.home / "published"
-        self.http = f"{HOST}:{free_ports()[0]}"
+        self.http = f"{HOST}:{free_port()}"
 
     @property
     def key(self) -> VerifierKey:
@@ -88,7 +89,7 @@ class Cosigner:
             *("--log", str(live.key), *live.place.key(name)),
         )
         self.key = parse_cosigner_key(made.out.strip())
-        self.listen = f"{HOST}:{free_ports()[0]}"
+        self.listen = f"{HOST}:{free_port()}"
         self.program = self.run()
 
     def run(self) -> Program:

@@ -19,7 +19,6 @@ import os
 import random
 import shutil
 import signal
-import socket
 import sqlite3
 import subprocess
 import sys
@@ -40,8 +39,8 @@ from record.transcript import Transcript
 from rpc.credentials import public_channel
 from rpc.errors import Unavailable
 from sailau.v1 import record_pb2
+from tests.ports import HOST, free_ports
 
-HOST = "127.0.0.1"
 TRUSTEES, QUORUM = 3, 2
 DEVICES = ("box-1", "box-2")
 PATIENCE = 120.0
@@ -467,6 +466,12 @@ class Place:
         copy._move()
         return copy
 
+    def copy_home(self, role: str, name: str) -> Path:
+        """A role's home under another name, also while its program writes there."""
+        copy = self.root / name
+        shutil.copytree(self.root / role, copy, ignore=shutil.ignore_patterns("*.new"))
+        return copy
+
     def _move(self) -> None:
         """To ports of its own."""
         public, private = free_ports()
@@ -480,17 +485,3 @@ class Place:
                     "public_address": f"{HOST}:{public}",
                 }
                 file.write_text(json.dumps({**document, **moved}))
-
-
-def free_ports() -> tuple[int, int]:
-    """Two ports that nobody listens on, and from which nobody calls out."""
-    found: list[int] = []
-    while len(found) < 2:
-        port = random.SystemRandom().randrange(20_000, 32_000)
-        with socket.socket() as candidate:
-            try:
-                candidate.bind((HOST, port))
-            except OSError:
-                continue
-        found += [port] * (port not in found)
-    return found[0], found[1]

@@ -74,7 +74,8 @@ def serve(
     )
     from rpc.credentials import roles_server_credentials
     from rpc.server import Server
-    from tests.listening import HOST, no_decryption
+    from tests.listening import no_decryption
+    from tests.ports import HOST
 
     first = parse_artifact(election, None)
     admission = Admission(first, workers=1)

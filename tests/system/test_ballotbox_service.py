@@ -48,7 +48,8 @@ from sailau.v1 import (
     bulletin_board_pb2_grpc,
 )
 from tests.ballots import close_statement, device_statement, encrypt, rehashed
-from tests.listening import HOST, Listening, Network
+from tests.listening import Listening, Network
+from tests.ports import HOST
 from tests.system.polls import DEVICE, FULL, Polls, failure
 from tests.world import World
 

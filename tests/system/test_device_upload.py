@@ -22,7 +22,8 @@ from rpc.errors import AlreadyDone, Busy, Denied, NotFound, ServerFailed, Unavai
 from rpc.server import Server
 from sailau.v1 import ballot_box_pb2, ballot_box_pb2_grpc
 from tests.devices import DEVICE
-from tests.listening import HOST, Network
+from tests.listening import Network
+from tests.ports import HOST
 from tests.world import World
 
 pytestmark = pytest.mark.system

@@ -32,7 +32,8 @@ from rpc.errors import Busy, Unavailable, explain
 from rpc.interceptor import CALLS_PER_CALLER, STREAMS_IN
 from sailau.v1 import ballot_box_pb2, ballot_box_pb2_grpc
 from tests.ballots import Plain, device_statement, encrypt
-from tests.listening import HOST, Listening, Network
+from tests.listening import Listening, Network
+from tests.ports import HOST
 from tests.world import World, manifest_bytes, manifest_document
 
 pytestmark = pytest.mark.system

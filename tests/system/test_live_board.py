@@ -25,8 +25,9 @@ from record.merkle import leaf_hash, verify_consistency, verify_inclusion
 from record.policy import Log, Policy, Witness
 from record.state import Phase
 from rpc.errors import NotFound
+from tests.ports import HOST
 from tests.system.living import Cosigner, LivePlace, policy_file
-from tests.system.programs import HOST, Place, refused, wait_until
+from tests.system.programs import Place, refused, wait_until
 
 pytestmark = pytest.mark.system
 

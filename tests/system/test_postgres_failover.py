@@ -13,9 +13,10 @@ from contextlib import ExitStack, contextmanager
 import psycopg
 import pytest
 
+from tests.ports import free_ports
 from tests.postgres import MISSING, Cluster, find_programs
 from tests.system.living import LivePlace
-from tests.system.programs import Place, Program, free_ports, wait_until
+from tests.system.programs import Place, Program, wait_until
 from tests.system.voting import Forwarder, Voting, check_receipts, move_to_postgres, promised
 
 pytestmark = pytest.mark.system

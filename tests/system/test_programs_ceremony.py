@@ -34,7 +34,7 @@ def test_a_second_program(at: Callable[[str], Place]) -> None:
     place.serve()
     first = place.trustee(1)
     place.wait(lambda status: 1 in status.trustees_present)
-    shutil.copytree(place.root / "trustee-1", place.root / "copy")
+    place.copy_home("trustee-1", "copy")
     shutil.copy(place.key("trustee-1")[1], place.root / "keys/copy")
     options = ("--yes", "--backup", place.root / "copy.backup")
     second = place.start("trustee", "run", *place.home("copy"), *options)
@@ -52,7 +52,7 @@ def test_an_old_key_store(at: Callable[[str], Place]) -> None:
     """A copy from before a message of its own goes no further, and says what it is."""
     place = at("made")
     place.serve()
-    shutil.copytree(place.root / "trustee-1", place.root / "old")
+    place.copy_home("trustee-1", "old")
     first = place.trustee(1)
     place.wait(lambda status: status.of(1).committed)
     first.stop()

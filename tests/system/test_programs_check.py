@@ -46,7 +46,8 @@ from record.manifest import Groups
 from record.policy import Group, Policy, Witness
 from record.state import Accused, Phase, State
 from tests.decrypting import Session
-from tests.system.programs import HOST, Place, refused
+from tests.ports import HOST
+from tests.system.programs import Place, refused
 from tests.world import World, manifest_bytes, manifest_document, trustee_name
 
 pytestmark = pytest.mark.system

@@ -13,14 +13,13 @@ from unittest import mock
 import pytest
 
 from ballotbox.client import BoardClient
+from tests.ports import HOST, free_ports
 from tests.system.conftest import Held
 from tests.system.programs import (
     DEVICES,
-    HOST,
     Place,
     Result,
     call,
-    free_ports,
     refused,
     wait_until,
 )

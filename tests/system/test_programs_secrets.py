@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import gc
-import shutil
 import threading
 import traceback
 from collections.abc import Callable, Iterator
@@ -193,8 +192,7 @@ def _hold(place: Place) -> None:
 
 def _provoke(place: Place) -> None:
     """Errors of every kind, with a key store that holds the ceremony's secrets."""
-    broken, key = place.root / "broken", place.key("trustee-1")
-    shutil.copytree(place.root / "trustee-1", broken)
+    broken, key = place.copy_home("trustee-1", "broken"), place.key("trustee-1")
     refused_run = ("trustee", "run", "--home", broken, "--yes", "--backup", place.root / "no/b")
     wrong = place.attempt(*refused_run, *place.key("trustee-2"))
     assert wrong.code == UNUSABLE

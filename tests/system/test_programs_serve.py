@@ -14,8 +14,9 @@ import pytest
 from cli.common import UNUSABLE
 from record.artifacts import Action
 from record.state import Phase
+from tests.ports import HOST, free_port
 from tests.system.conftest import ORDERS, Held
-from tests.system.programs import DEVICES, HOST, Place, free_ports, refused
+from tests.system.programs import DEVICES, Place, refused
 
 pytestmark = pytest.mark.system
 
@@ -64,7 +65,7 @@ def test_reasons(at: Callable[[str], Place]) -> None:
         (Action.SERVER_STARTED, "start after an orderly end"),
     ]
     server.kill()
-    server = place.serve("--http", f"{HOST}:{free_ports()[0]}")
+    server = place.serve("--http", f"{HOST}:{free_port()}")
     killed = "start again after an end that was not orderly"
     *_, keys, configured, started = place.operations()
     assert (keys.reason, started.reason) == (killed, killed)
@@ -99,7 +100,7 @@ def test_nothing_is_said_after_the_result(held: Held, tmp_path: Path) -> None:
 def test_metrics(at: Callable[[str], Place]) -> None:
     """Prometheus is answered where the settings say, and a voter moves the numbers."""
     place = at("open")
-    listen = f"{HOST}:{free_ports()[0]}"
+    listen = f"{HOST}:{free_port()}"
     place.serve("--metrics", listen)
 
     def metric(name: str) -> float:

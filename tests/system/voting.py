@@ -30,7 +30,8 @@ from record.election import check_election
 from record.state import State, Status
 from record.transcript import Transcript
 from rpc.errors import NotFound, Unavailable
-from tests.system.programs import HOST, PATIENCE, Place, Program, wait_until
+from tests.ports import HOST
+from tests.system.programs import PATIENCE, Place, Program, wait_until
 
 _WAITING = 2
 """Orders that a device has beyond the one it works on."""
