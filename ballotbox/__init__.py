@@ -14,10 +14,11 @@ On the server:
 
 - `admission` has ballots checked in processes of its own (`workers`), in turn for each
   device (`fair_queue`); `board` orders what is accepted (`arrivals`) in groups
-  (`sequencer`) and publishes it, `store` keeps it on the disk; `uploading` takes a
-  device's backlog in;
+  (`sequencer`) and publishes it, `store` keeps it on the disk, from which it is read
+  again (`folding`); `uploading` takes a device's backlog in;
 - `issuing` makes receipts, `publishing` and `web` give the record to the world,
-  `witnesses` asks for cosignatures, `high_water` keeps the log from forking.
+  `witnesses` asks for cosignatures (`witness_calls`), `high_water` keeps the log from
+  forking.
 
 `service` and `client` are the two ends of gRPC. No other module here knows it.
 """

@@ -56,7 +56,12 @@ class Ticket:
         self._future: Future[bool] = Future()
 
     def result(self) -> bool:
-        """Whether its hints hold, once the ballot does; raises as `Admission.verify`."""
+        """Whether its hints hold, once the ballot does; wrong ones refuse nothing.
+
+        Raises Rejected as `verify_ballots` finds it, Malformed for what is no ballot,
+        AdmissionBusy if it gave way to another, AdmissionFailed if the workers died over it,
+        AdmissionAbandoned if nobody wanted it any more when its turn came.
+        """
         return self._future.result()
 
     def wait(self) -> None:
@@ -128,23 +133,6 @@ class Admission:
             self._threads.append(thread)
             thread.start()
 
-    def verify(
-        self,
-        keys: ElectionKeys,
-        artifact: Artifact,
-        *,
-        hints: bytes = b"",
-        sender: str = "",
-        wanted: Callable[[], bool] = _always,
-    ) -> bool:
-        """Check the proofs of a ballot artifact; returns whether the hints hold, too.
-
-        Wrong hints refuse nothing. Raises Rejected as `verify_ballot` does, AdmissionBusy if
-        there is no room, AdmissionFailed if the workers died over it, AdmissionAbandoned if
-        `wanted` said no before its turn came.
-        """
-        return self.submit(keys, artifact, hints=hints, sender=sender, wanted=wanted).result()
-
     def submit(
         self,
         keys: ElectionKeys,
@@ -154,9 +142,10 @@ class Admission:
         sender: str = "",
         wanted: Callable[[], bool] = _always,
     ) -> Ticket:
-        """`verify`, without waiting. Raises AdmissionBusy, or AdmissionFailed when closed.
+        """Have the proofs of a ballot artifact checked, and the hints that came with it.
 
-        `wanted` is asked from another thread, when the ballot's turn comes.
+        `wanted` is asked from another thread, when the ballot's turn comes. Raises
+        AdmissionBusy if there is no room, AdmissionFailed when closed.
         """
         ticket = Ticket(keys, artifact, hints, wanted)
         if not self._threads:

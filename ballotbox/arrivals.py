@@ -39,12 +39,17 @@ class Arrival:
     known: Accepted | None = None
 
     @property
+    def manner(self) -> Manner:
+        """How it waits for its group."""
+        return manner_of(self.artifact.statement)
+
+    @property
     def patient(self) -> bool:
         """Whether it waits for a group, and counts for it."""
-        return self.known is None and manner_of(self.artifact.statement) is Manner.PATIENT
+        return self.known is None and self.manner is Manner.PATIENT
 
     def checked(self) -> Arrival:
-        """The arrival once its proofs are checked; raises as `Admission.verify`."""
+        """The arrival once its proofs are checked; raises as `Ticket.result`."""
         if self.ticket is None:
             return self
         return Arrival(self.artifact, self.hints if self.ticket.result() else b"")

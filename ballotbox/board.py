@@ -21,7 +21,7 @@ from typing import Self
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from ballotbox.admission import Admission
-from ballotbox.arrivals import Accepted, Arrival, manner_of
+from ballotbox.arrivals import Accepted, Arrival
 from ballotbox.errors import (
     StoreConflict,
     StoreDamaged,
@@ -30,12 +30,12 @@ from ballotbox.errors import (
     StoreNotLeading,
     StoreOutcomeUnknown,
 )
+from ballotbox.folding import check_first, fold
 from ballotbox.high_water import HighWater, behind
 from ballotbox.leaves import Leaves
-from ballotbox.sequencer import Manner, Member, Sequencer, Timing
-from ballotbox.signed_heads import SignedHeads
+from ballotbox.sequencer import Member, Sequencer, Timing
 from ballotbox.store import Store, StoredCheckpoint, read_all
-from crypto.errors import Malformed, Rejected
+from crypto.errors import Rejected
 from record import checkpoint as notes
 from record.archive import ArchiveWriter
 from record.artifacts import (
@@ -49,7 +49,7 @@ from record.artifacts import (
 from record.artifacts import parse_artifact as parse
 from record.checkpoint import Checkpoint, VerifierKey, parse_verifier_key
 from record.draft import Draft
-from record.merkle import EMPTY_ROOT, MerkleTree
+from record.merkle import MerkleTree
 from record.note import parse_signatures, with_signatures
 from record.state import BallotEntry, Phase, State
 from record.transcript import Transcript
@@ -100,6 +100,8 @@ class Board:
         self._paused = False
         # The state is not what is stored, and to be read anew before anything else.
         self._stale = False
+        # Why it could not be the last time, if what is stored is damaged.
+        self._damage = ""
         self._listeners: list[Callable[[], None]] = []
         self._last_cosigned = 0
 
@@ -176,10 +178,16 @@ class Board:
             return self._transcript.state.size
 
     def wait(self, size: int, timeout: float) -> int:
-        """Wait until more than `size` artifacts are stored, or `close`, or `timeout` seconds."""
+        """Wait until more than `size` artifacts are stored, or `close`, or `timeout` seconds.
+
+        Returns how many are. While that is not known (a group was not stored, and the
+        database cannot be read) it is `size`.
+        """
         with self._state:
-            self._state.wait_for(lambda: self._closed or self._size > size, timeout)
-            return self._size
+            self._state.wait_for(
+                lambda: self._closed or (not self._stale and self._size > size), timeout
+            )
+            return size if self._stale else self._size
 
     # --- what the services of this room need besides
 
@@ -189,13 +197,13 @@ class Board:
         """`append` for what is parsed already; says whether it was new.
 
         `hints` are kept if they are right. `wanted` says, while a ballot waits to be proved,
-        whether anybody waits for the answer. Raises Rejected, what `Admission.verify` does,
+        whether anybody waits for the answer. Raises Rejected, what `Admission` does,
         or a StoreError, and then nothing has changed.
         """
         arrival = self.begin(artifact, hints, wanted).checked()
         if arrival.known is not None:
             return arrival.known
-        return self._sequencer.submit(arrival, self._sender(artifact), _manner(artifact))
+        return self._sequencer.submit(arrival, self._sender(artifact), arrival.manner)
 
     def begin(
         self,
@@ -214,15 +222,15 @@ class Board:
         if known is not None:
             return Arrival(artifact, known=known)
         try:
-            if alone or self._transcript.phase is not Phase.OPEN:
-                self._transcript.check(artifact)
-            else:
-                self._transcript.check_signature(artifact)
+            self._check(artifact, alone=alone)
         except Rejected:
-            known = self._known(artifact)  # by another call, meanwhile
-            if known is not None:
-                return Arrival(artifact, known=known)
-            raise
+            # By another call, meanwhile; or by one whose group was not stored after all.
+            with self._state:
+                known = self._known(artifact)
+                if known is not None:
+                    return Arrival(artifact, known=known)
+                self._refresh()
+                self._check(artifact, alone=alone)
         if not isinstance(artifact.statement, Ballot):
             return Arrival(artifact)
         # Proofs of ballots need no history, and are checked by several processes.
@@ -243,7 +251,7 @@ class Board:
             except Exception as error:
                 refusal = error
                 break
-        chain = [(a, _manner(a.artifact)) for a in checked if a.known is None]
+        chain = [(arrival, arrival.manner) for arrival in checked if arrival.known is None]
         sender = self._sender(checked[0].artifact) if checked else ""
         members = iter(self._sequencer.submit_chain(chain, sender))
         for arrival in checked:
@@ -255,6 +263,12 @@ class Board:
     def enough(self) -> int:
         """Of so many statements of voters none waits for more; 1 if time alone decides."""
         return self._timing.minimum or 1
+
+    def _check(self, artifact: Artifact, *, alone: bool) -> None:
+        if alone or self._transcript.phase is not Phase.OPEN:
+            self._transcript.check(artifact)
+        else:
+            self._transcript.check_signature(artifact)
 
     def _sender(self, artifact: Artifact) -> str:
         return str(self._transcript.signer(artifact.statement))
@@ -313,13 +327,15 @@ class Board:
 
     def newest_cosigned(self, size: int) -> StoredCheckpoint | None:
         """The newest checkpoint of at most `size` artifacts that any witness has signed."""
-        first, found = self._last_cosigned, None
+        # The last one may be beyond: another call came with a newer head.
+        first = self._last_cosigned if self._last_cosigned <= size else 0
+        found = None
         for cosigned in self._store.cosigned(first):
             if cosigned <= size:
                 found = cosigned
         if found is None:
             return None
-        self._last_cosigned = found
+        self._last_cosigned = max(self._last_cosigned, found)
         (checkpoint,) = self._store.checkpoints(found, 1)
         return checkpoint
 
@@ -402,8 +418,8 @@ class Board:
             newest = self._store.newest_checkpoint()
             if self._stale or newest != self._newest or self._store.size() != self._size:
                 self._begin_again()
-            self._paused = False
             self._release()
+            self._paused = False
             self._state.notify_all()
 
     # --- inside
@@ -413,8 +429,22 @@ class Board:
             raise StoreNotLeading("this server does not write now: another may, or none can")
 
     def _check_fresh(self) -> None:
+        """`_refresh` for whoever only looks: it may be that nobody sends anything any more.
+
+        Raises StoreError. All of a log is not read for every look at one that is damaged,
+        and a board that is paused is left to `resume`.
+        """
         if self._stale:
-            raise StoreNotLeading("the board is read anew from its database")
+            if self._damage:
+                raise StoreDamaged(self._damage)
+            if self._paused:
+                raise StoreNotLeading("the board is read anew from its database")
+        self._refresh()
+
+    def _refresh(self) -> None:
+        """Read anew what a group that was not stored has left, if that did not work then."""
+        if self._stale:
+            self._begin_again()
 
     def _release(self) -> None:
         """From now on the newest checkpoint may be shown: its high-water mark is on the disk.
@@ -430,10 +460,6 @@ class Board:
         return self._transcript.state.size
 
     @property
-    def _tree(self) -> MerkleTree:
-        return self._transcript.state.tree
-
-    @property
     def _key(self) -> VerifierKey:
         return parse_verifier_key(self._transcript.context.election.log_key)
 
@@ -441,8 +467,7 @@ class Board:
         """Take a group in; the same bytes twice are one artifact with two answers."""
         self._check_leading()
         with self._state:
-            if self._stale:
-                self._begin_again()
+            self._refresh()
             self._release()
         firsts: dict[bytes, Member[Arrival, Accepted]] = {}
         for member in group:
@@ -508,7 +533,8 @@ class Board:
 
     def _proved(self, member: Member[Arrival, Accepted]) -> bool:
         try:
-            self._transcript.check(member.item.artifact)
+            with self.reading():
+                self._transcript.check(member.item.artifact)
             self._transcript.prove(member.item.artifact, self.read)
         except Rejected as error:
             if not self._is_known(member):
@@ -557,7 +583,7 @@ class Board:
         if isinstance(error, (StoreNotLeading, StoreOutcomeUnknown)):
             self._paused = True  # `resume` reads anew what there is then
             return
-        with suppress(StoreError):  # the next group tries again
+        with suppress(StoreError):  # whoever comes next tries again
             self._begin_again()
 
     def _take(
@@ -590,7 +616,7 @@ class Board:
         return known is not None
 
     def _signed_head(self) -> StoredCheckpoint:
-        return self._signed(self._tree)
+        return self._signed(self._transcript.state.tree)
 
     def _signed(self, tree: MerkleTree) -> StoredCheckpoint:
         head = Checkpoint(self._key.name, tree.size, tree.root())
@@ -599,15 +625,19 @@ class Board:
     def _begin_again(self) -> None:
         """Fold again what is stored."""
         self._stale = True
-        self._fold(self._store.size(), parse(self._election, None))
+        try:
+            self._fold(parse(self._election, None))
+        except StoreDamaged as error:
+            self._damage = str(error)
+            raise
         self._newest = self._store.newest_checkpoint()
-        self._stale = False
+        self._stale, self._damage = False, ""
 
     def _replay(self, election: Artifact) -> None:
         if self._store.base_hash != self._transcript.context.base_hash:
             raise StoreForeign("the database belongs to another election")
         for data in self._store.read(0, 1):
-            _check_first(data, election)
+            check_first(data, election)
         for head in self._high_water.heads():
             if head.size > self._store.size():
                 raise behind(self._store.size(), head)
@@ -615,7 +645,7 @@ class Board:
             self._store.add_checkpoint(self._signed(MerkleTree()))
         if self._store.size() == 0:
             self._store.append(0, (election.data,))
-        self._fold(self._store.size(), election)
+        self._fold(election)
         self._newest = self._store.newest_checkpoint()
         if self._newest is None or self._newest.size < self._size:
             # Of a version that did not sign each group, or of `election new`.
@@ -625,37 +655,10 @@ class Board:
         if self._transcript.phase is Phase.OPEN:
             self._admission.warm(self._transcript.state.need_keys())
 
-    def _fold(self, size: int, election: Artifact) -> None:
-        """Fold what is stored, and compare it with every checkpoint that was signed."""
-        self._transcript, self._leaves = Transcript(election), Leaves()
-        signed = SignedHeads(self._store, self._high_water.heads())
-        signed.check(0, lambda: EMPTY_ROOT)
-        for index, data in enumerate(read_all(self._store, size)):
-            self._replay_one(index, data, election)
-            self._leaves.append(data)
-            signed.check(index + 1, self._tree.root)
-        signed.end(size)
-
-    def _replay_one(self, index: int, data: bytes, election: Artifact) -> None:
-        if index == 0:
-            _check_first(data, election)
-        else:
-            try:
-                self._transcript.append(self._transcript.parse(data))
-            except (Malformed, Rejected) as error:
-                raise StoreDamaged(
-                    f"artifact {index} of the database was changed: {error}. "
-                    "Restore a backup and compare it with the published record"
-                ) from error
-
-
-def _manner(artifact: Artifact) -> Manner:
-    return manner_of(artifact.statement)
-
-
-def _check_first(data: bytes, election: Artifact) -> None:
-    if data != election.data:
-        raise StoreForeign("the database has another election artifact")
+    def _fold(self, election: Artifact) -> None:
+        """Nobody sees half of it: what is checked without the lock would be refused wrongly."""
+        heads = self._high_water.heads()
+        self._transcript, self._leaves = fold(self._store, election, self._store.size(), heads)
 
 
 def _check_key(key: Ed25519PrivateKey, pinned: bytes, name: str) -> None:

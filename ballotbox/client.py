@@ -45,7 +45,7 @@ from rpc.errors import (
     explain,
     explained,
 )
-from rpc.retry import retrying
+from rpc.retry import CAP, FIRST, retrying
 from sailau.v1 import (
     administration_pb2,
     administration_pb2_grpc,
@@ -57,8 +57,6 @@ from sailau.v1 import (
 
 DEADLINE = 60.0
 STALL = 90.0
-FIRST_PAUSE = 0.2
-LAST_PAUSE = 5.0
 ANSWER = "R.answer"
 _AROUND = 1024
 """Bytes of a request that are neither artifact nor hints, at most."""
@@ -314,11 +312,11 @@ class ArtifactStream:
 
     def __iter__(self) -> Iterator[tuple[int, bytes]]:
         lost_since: float | None = None
-        pause = FIRST_PAUSE
+        pause = FIRST
         while not self._stop.is_set() and self._next != self._end:
             try:
                 for item in self._connected():
-                    lost_since, pause = None, FIRST_PAUSE
+                    lost_since, pause = None, FIRST
                     yield item
                 if not self._follow:
                     return
@@ -331,7 +329,7 @@ class ArtifactStream:
                 if not isinstance(known, self._again) or lost_for + pause > self._deadline:
                     raise known from error
                 self._stop.wait(pause)
-                pause = min(2 * pause, LAST_PAUSE)
+                pause = min(2 * pause, CAP)
             finally:
                 if self._call is not None:
                     self._call.cancel()
@@ -530,6 +528,8 @@ class Uploading:
 
     def __iter__(self) -> Iterator[int]:
         self._call = call = self._stub.Upload(self._requests())
+        if self._stopped:  # before there was anything to cancel
+            call.cancel()
         watch = threading.Thread(target=self._watch, args=(call,), daemon=True)
         watch.start()
         try:
@@ -620,9 +620,7 @@ class AdministrationClient:
         Not made again when the answer is lost: that would begin another session.
         """
         request = administration_pb2.StartDecryptionRequest(trustees=trustees)
-        with explained():
-            response = self._stub.StartDecryption(request, timeout=self._deadline)
-        return response.session, tuple(response.trustees)
+        return self._start(self._stub.StartDecryption, request)
 
     def start_drill(self, trustees: Sequence[int] = ()) -> tuple[int, tuple[int, ...]]:
         """Begin a drill with these trustees, or all present; returns its number and U.
@@ -630,8 +628,11 @@ class AdministrationClient:
         Not made again when the answer is lost, either.
         """
         request = administration_pb2.StartDrillRequest(trustees=trustees)
+        return self._start(self._stub.StartDrill, request)
+
+    def _start(self, method: Callable[..., Any], request: Any) -> tuple[int, tuple[int, ...]]:
         with explained():
-            response = self._stub.StartDrill(request, timeout=self._deadline)
+            response = method(request, timeout=self._deadline)
         return response.session, tuple(response.trustees)
 
     def _call(self, method: Callable[..., T], request: Any) -> T:

@@ -35,10 +35,9 @@ from ballotbox.schema import (
 )
 from identity.errors import KeystoreInUse, KeystoreWriteFailed
 from identity.files import FileLock
-from storage.sqlite import BUSY_MS, damage, make_file, open_engine, writing
+from storage.sqlite import damage, make_file, open_engine, writing
 
 __all__ = [
-    "BUSY_MS",
     "Database",
     "Layout",
     "create_database",

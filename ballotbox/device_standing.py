@@ -9,14 +9,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from sqlalchemy import Connection, create_engine, text
+from sqlalchemy import Connection, text
 
 from ballotbox.database import reporting
 from ballotbox.errors import StoreMissing
 from ballotbox.journal import LAYOUT, Kind
 from ballotbox.schema import steps_due
-
-BUSY_SECONDS = 10
+from storage.sqlite import open_reading
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +49,7 @@ def read_standing(path: Path) -> DeviceStanding:
     """
     if not path.is_file():
         raise StoreMissing(f"there is no journal at {path}: the device has not begun")
-    engine = create_engine(
-        f"sqlite:///file:{path}?mode=ro&uri=true",
-        connect_args={"timeout": BUSY_SECONDS},
-        hide_parameters=True,
-    )
+    engine = open_reading(path)
     try:
         with reporting(path, LAYOUT), engine.connect() as connection:
             steps = steps_due(connection, path, LAYOUT, {})

@@ -57,7 +57,7 @@ PAGE = 32
 _CONTACT = "contact"
 _CONTEXT = b"sailau.v1.Journal\x00"
 _METADATA = MetaData()
-_META = meta_table(_METADATA)
+meta_table(_METADATA)
 _MESSAGES = Table(
     "messages",
     _METADATA,

@@ -10,6 +10,7 @@ killed before that sends the same bytes again, and the server says the same inde
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -22,6 +23,8 @@ from ballotbox.device import DeviceMachine
 from ballotbox.journal import Kind, Outgoing
 from ballotbox.receipts import Receipt
 from crypto.errors import Rejected, SailauError
+
+LOGGER = logging.getLogger(__name__)
 
 FEW = 8
 """As many messages are sent one by one, with receipts, while somebody waits."""
@@ -234,8 +237,9 @@ class Line:
         pause = 0.0
         while not self._stopping.is_set():
             if self.up:
-                pause = 0.0 if self._wake.wait() else pause
+                self._wake.wait()
                 self._wake.clear()
+                pause = 0.0
                 continue
             if self._state is LineState.DOWN:
                 self._stopping.wait(max(pause, self._hint))
@@ -245,10 +249,12 @@ class Line:
                     pause = 0.0
             except SailauError:
                 return  # `check` raises it where somebody is told
-            except BaseException:
-                # A mistake of ours. Nobody may wait for this thread; what is kept is kept.
+            except BaseException as error:
+                # A mistake of ours. Nobody may wait meanwhile; what is kept is kept.
                 self._state = LineState.DOWN
-                raise
+                if not isinstance(error, Exception):
+                    raise
+                LOGGER.error("bringing over what waits has failed", exc_info=error)
 
     def _put_up(self) -> bool:
         """The line is up, unless a voter came between the last look and now.

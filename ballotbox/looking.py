@@ -9,17 +9,15 @@ Nothing is created, brought up to a newer schema, or locked.
 
 from __future__ import annotations
 
-import sqlite3
 import time
-import urllib.parse
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from sqlalchemy import Connection, Engine, create_engine, text
+from sqlalchemy import Connection, text
 
-from ballotbox.database import BUSY_MS, reporting
+from ballotbox.database import reporting
 from ballotbox.epochs import lock_key
 from ballotbox.errors import StoreDamaged, StoreMissing, StoreNotLeading
 from ballotbox.schema import check_tables, is_empty, steps_due
@@ -28,6 +26,7 @@ from ballotbox.store import is_dsn
 from ballotbox.tables import LAYOUT
 from identity.errors import KeystoreInUse
 from identity.files import FileLock
+from storage.sqlite import damage, open_reading
 
 _SETTINGS = (
     "server_version",
@@ -115,13 +114,7 @@ class _ReadOnly:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        quoted = urllib.parse.quote(str(path))
-
-        def connect() -> sqlite3.Connection:
-            place = f"file:{quoted}?mode=ro"
-            return sqlite3.connect(place, uri=True, timeout=BUSY_MS / 1000, check_same_thread=False)
-
-        self._engine: Engine = create_engine("sqlite://", creator=connect, hide_parameters=True)
+        self._engine = open_reading(path)
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -155,9 +148,8 @@ def _sqlite(path: Path, base_hash: bytes) -> Iterator[Look]:
     database = _ReadOnly(path)
     try:
         with database.read() as connection:
-            found = connection.exec_driver_sql("PRAGMA quick_check(1)").scalar_one()
-            if found != "ok":
-                raise database.damaged(str(found))
+            if found := damage(connection):
+                raise database.damaged(found)
             older = bool(steps_due(connection, path, LAYOUT, {"election": base_hash}))
             if not older:
                 check_tables(connection, path, LAYOUT)

@@ -76,7 +76,7 @@ class Publisher:
             self._due.clear()
             if self.attempt():
                 pause = _FIRST_PAUSE
-                self._due.wait(_IDLE)
+                self._due.wait(min(self._left() or _IDLE, _IDLE))
             else:
                 stop.wait(pause)
                 pause = min(2 * pause, _LAST_PAUSE)
@@ -121,8 +121,8 @@ class Publisher:
         publication = self._publication
         if publication is None:
             publication = self._begin()
-        elif self._head is not None and head.size != self._head.size and self._too_early():
-            head = self._head
+        elif self._head is not None and head.size != self._head.size and self._left():
+            head = self._head  # `run` comes again
         while publication.size < head.size:
             first, most = publication.size, min(_CHUNK, head.size - publication.size)
             self._hints = self._board.read_hints(first, most)
@@ -135,11 +135,9 @@ class Publisher:
             for listener in self._listeners:
                 listener()
 
-    def _too_early(self) -> bool:
-        left = self._since + self._interval - time.monotonic()
-        if left > 0:
-            threading.Timer(left, self.poke).start()
-        return left > 0
+    def _left(self) -> float:
+        """Seconds until the next checkpoint may be published."""
+        return max(self._since + self._interval - time.monotonic(), 0.0)
 
     def _begin(self) -> Publication:
         """Begin to compare; a new directory has the checkpoint of the empty log first."""

@@ -12,7 +12,7 @@ from ballotbox.migrations import MIGRATIONS
 from ballotbox.schema import Layout, meta_table
 
 _METADATA = MetaData()
-META = meta_table(_METADATA)
+meta_table(_METADATA)
 ARTIFACTS = Table(
     "artifacts",
     _METADATA,

@@ -11,7 +11,6 @@ server on the directory does as well (docs/operations.md).
 
 from __future__ import annotations
 
-import errno
 import gzip
 import hmac
 import os
@@ -31,8 +30,8 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
+from ballotbox.addresses import host_and_port, listening
 from ballotbox.errors import StoreFailed
-from crypto.errors import Malformed
 
 _INDEX = r"(?:x[0-9]{3}/)*[0-9]{3}"
 _WIDTH = r"\.p/(?:[1-9][0-9]?|1[0-9]{2}|2[0-4][0-9]|25[0-5])"
@@ -206,15 +205,7 @@ class WebServer:
 
 
 def _listener(listen: str) -> socket.socket:
-    host, _, port = listen.rpartition(":")
-    if not host or not (port.isascii() and port.isdigit()) or int(port) > 65535:
-        raise Malformed("HTTP address", f"is {listen!r} and not HOST:PORT")
-    host = host.strip("[]")
+    host, port = host_and_port(listen, "HTTP address")
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    try:
-        return socket.create_server((host, int(port)), family=family, backlog=128)
-    except OSError as error:
-        problem = f"cannot listen on {listen} for HTTP: {error.strerror}"
-        if error.errno == errno.EADDRINUSE:
-            problem += ". Is another program using it? Choose another address with --http"
-        raise StoreFailed(problem) from None
+    with listening(listen, "HTTP", "--http"):
+        return socket.create_server((host, port), family=family, backlog=128)

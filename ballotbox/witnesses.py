@@ -19,18 +19,16 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import urllib3
 from urllib3.exceptions import HTTPError
-from urllib3.util import Timeout
 
 from ballotbox.board import Board
 from ballotbox.high_water import Head, HighWater, behind
 from ballotbox.store import StoredCheckpoint
+from ballotbox.witness_calls import Reply, WitnessFailed, call, connections
 from crypto.errors import Malformed, Rejected, SailauError
 from record.add_checkpoint import PATH, SIZE_TYPE, format_add_checkpoint, parse_known_size
 from record.checkpoint import parse_checkpoint, parse_verifier_key, verify_checkpoint
 from record.cosignature import parse_answer
-from record.note import MAX_BYTES
 from record.policy import Policy, Witness
 
 LOGGER = logging.getLogger(__name__)
@@ -41,13 +39,11 @@ _FIRST_PAUSE, _LAST_PAUSE = 1.0, 60.0
 _IDLE = 5.0
 _ATTEMPTS = 3
 """Requests for one checkpoint in a row: the first may have to learn the witness's size."""
+_EXPECTED = (SailauError, HTTPError, OSError, ValueError)
+"""What a witness, or the way to it, may cause."""
 
 Due = Callable[[], StoredCheckpoint | None]
 """The checkpoint that is to be cosigned now."""
-
-
-class WitnessFailed(SailauError):
-    """A witness did not answer, or not with a cosignature."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,13 +146,7 @@ class Asker:
         self._head, self._cosigned = head, cosigned
         self._key = parse_verifier_key(board.transcript.context.election.log_key)
         self._url = witness.url.rstrip("/")
-        # One connection, kept; whoever is asked twice by mistake waits.
-        self._pool = urllib3.PoolManager(
-            maxsize=1,
-            retries=False,
-            timeout=Timeout(connect=_CONNECT, read=_READ),
-            headers={"User-Agent": "sailau-board"},
-        )
+        self._pool = connections(_CONNECT, _READ)
         self._asking = threading.Lock()
         self._due = threading.Event()
         # What the witness knows; None before it was asked for the first time.
@@ -192,7 +182,9 @@ class Asker:
                     self._ask(head)
                     self._done = head
                     self.standing = Standing(self.name, head.size)
-            except (SailauError, HTTPError, OSError, ValueError) as error:
+            except Exception as error:
+                if not isinstance(error, _EXPECTED):  # a mistake of ours ends no thread
+                    LOGGER.error("asking witness %s has failed", self.name, exc_info=error)
                 size, problem = self.standing.size, _reason(error)
                 self.standing = Standing(self.name, size, problem, self._claim)
                 return False
@@ -202,15 +194,15 @@ class Asker:
         # The first time this head itself may be the one it knows: nothing has to be proved.
         known = head.size if self._known is None else min(self._known, head.size)
         for _ in range(_ATTEMPTS):
-            status, kind, body = self._request(head, known)
-            if status == 200:
-                self._keep(head, body)
+            reply = self._request(head, known)
+            if reply.status == 200:
+                self._keep(head, reply.body)
                 return
-            if status != 409 or kind != SIZE_TYPE:
-                raise WitnessFailed(f"it answers {status} {_text(body)}".strip())
-            known = parse_known_size(body)
+            if reply.status != 409 or reply.kind != SIZE_TYPE:
+                raise WitnessFailed(f"it answers {reply.status} {_text(reply.body)}".strip())
+            known = parse_known_size(reply.body)
             if known > head.size:
-                self._is_ahead(head, known)
+                self._is_ahead(known)
             self._known = known
         raise WitnessFailed("it names another size each time")
 
@@ -222,7 +214,7 @@ class Asker:
         self._known = head.size
         self._cosigned()
 
-    def _is_ahead(self, head: StoredCheckpoint, known: int) -> None:
+    def _is_ahead(self, known: int) -> None:
         """It has seen a larger tree than the one that it is asked for.
 
         That is so if it knows more of this log than we do: then this database is an older
@@ -245,32 +237,17 @@ class Asker:
         self._high_water.report(where, shown.size, shown.root)
         raise WitnessFailed(f"it has a checkpoint of {shown.size} artifacts with our signature")
 
-    def _request(self, head: StoredCheckpoint, known: int) -> tuple[int, str, bytes]:
+    def _request(self, head: StoredCheckpoint, known: int) -> Reply:
         proof = self._board.consistency_proof(known, head.size) if known < head.size else ()
         body = format_add_checkpoint(known, proof, head.note)
-        return self._call("POST", f"{self._url}/{PATH}", body)
+        return call(self._pool, f"{self._url}/{PATH}", body, _WHOLE)
 
     def _latest(self) -> bytes:
         origin = hashlib.sha256(self._key.name.encode()).hexdigest()
-        status, _, body = self._call("GET", f"{self._url}/{origin}/checkpoint", None)
-        if status != 200:
-            raise WitnessFailed(f"it answers {status}")
-        return body
-
-    def _call(self, method: str, url: str, body: bytes | None) -> tuple[int, str, bytes]:
-        """Status, content type and at most so many bytes, in a bounded time."""
-        response = self._pool.request(method, url, body=body, preload_content=False, redirect=False)
-        deadline, parts = time.monotonic() + _WHOLE, bytearray()
-        try:
-            while part := response.read1(1 << 16):
-                parts += part
-                if len(parts) > MAX_BYTES or time.monotonic() > deadline:
-                    response.close()
-                    raise WitnessFailed("its answer is too long or takes too long")
-        finally:
-            response.release_conn()
-        kind = response.headers.get("Content-Type", "").partition(";")[0].strip()
-        return response.status, kind, bytes(parts)
+        reply = call(self._pool, f"{self._url}/{origin}/checkpoint", None, _WHOLE)
+        if reply.status != 200:
+            raise WitnessFailed(f"it answers {reply.status}")
+        return reply.body
 
 
 def _text(body: bytes) -> str:
@@ -281,5 +258,7 @@ def _text(body: bytes) -> str:
 def _reason(error: BaseException) -> str:
     if isinstance(error, SailauError):
         return str(error).rstrip(".")
+    if not isinstance(error, _EXPECTED):
+        return type(error).__name__
     cause = getattr(error, "reason", None) or error
     return f"{type(cause).__name__}: {cause}"[:200]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +23,31 @@ from record.transcript import Transcript
 from record.wire import MAX_TEXT, MINUTE
 
 administrator_home = home_option("the administrator, made by `election new`")
+
+
+trustees_option = click.option(
+    "--trustee",
+    "trustees",
+    multiple=True,
+    type=int,
+    help="Only these, by index; by default all that are connected.",
+)
+
+
+def chosen_trustees(context: ElectionContext, trustees: Sequence[int]) -> tuple[int, ...]:
+    """What `trustees_option` says, in order; none for all. Raises Malformed for too few."""
+    chosen = tuple(sorted(set(trustees)))
+    if chosen and (
+        len(chosen) < context.quorum or not 1 <= chosen[0] <= chosen[-1] <= context.trustees
+    ):
+        problem = f"names less than {context.quorum} of 1 to {context.trustees}"
+        raise Malformed("--trustee", problem)
+    return chosen
+
+
+def named_trustees(context: ElectionContext, trustees: Iterable[int]) -> str:
+    """Trustees by index and name, for people."""
+    return "; ".join(f"trustee {i}, {context.trustee_key(i).name}" for i in sorted(trustees))
 
 
 def this_minute() -> int:

@@ -7,7 +7,6 @@ session: a machine that answered from an old copy would answer a second time.
 
 from __future__ import annotations
 
-import os
 import shutil
 import tempfile
 from collections.abc import Mapping
@@ -24,6 +23,7 @@ from identity.keystore import Keystore
 from identity.rolekeys import RoleKey
 from identity.sealed import read_sealed, write_sealed
 from identity.tlskeys import TlsKey
+from storage.files import sync_directory
 from trustees.vault import BACKUP, ELECTION, KEY_SHARES, SEEN
 
 _FORMAT, _FORMAT_1 = "format", b"sailau-backup/1"
@@ -137,13 +137,5 @@ def restore_home(backup: Backup, home: Path, passphrase: bytes) -> Invitation:
         made.rename(home)
     finally:
         shutil.rmtree(made, ignore_errors=True)
-    _sync(home.parent)
+    sync_directory(home.parent)
     return invitation
-
-
-def _sync(directory: Path) -> None:
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

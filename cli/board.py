@@ -5,13 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from cli.common import UNREACHABLE, counted, errors, fail, json_option, note, print_json, say
+from cli.later import LaterGroup
 from crypto.errors import Rejected
 from record.checkpoint import parse_verifier_key
 from record.policy import CHECK as QUORUM_CHECK
@@ -25,27 +25,11 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 _DIRECTORY = click.Path(file_okay=False, path_type=Path)
-_LATER = {
-    "monitor": ("cli.board_monitor", "monitor"),
-    "witness": ("cli.board_witness", "witness"),
-}
+# The web server of the witness is loaded only for the witness.
+_LATER = {"monitor": "cli.board_monitor", "witness": "cli.board_witness"}
 
 
-class _Board(click.Group):
-    """Loads the web server of the witness only for the witness."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return sorted([*super().list_commands(ctx), *_LATER])
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name in _LATER:
-            module, name = _LATER[cmd_name]
-            command: click.Command = getattr(import_module(module), name)
-            return command
-        return super().get_command(ctx, cmd_name)
-
-
-@click.group(cls=_Board)
+@click.group(cls=LaterGroup, later=_LATER)
 def board() -> None:
     """Copy, watch or cosign a published log. docs/observers.md says how and why.
 

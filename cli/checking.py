@@ -8,10 +8,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-
 from ballotbox.admission import Admission
-from ballotbox.board import Board
 from ballotbox.errors import StoreDamaged, StoreError, StoreInUse
 from ballotbox.high_water import HighWater
 from ballotbox.looking import Look, look_at
@@ -44,10 +41,10 @@ from cli.checking_machine import (
 from cli.checking_protocol import protocol as protocol_text
 from cli.checking_witnesses import ask_witnesses, look_at_witnesses
 from cli.common import REFUSED, console, counted, note, print_json, say
-from cli.homes import KEYSTORE, ROLE_KEY
-from cli.new_election import LOG_KEY
+from cli.homes import KEYSTORE
 from cli.serve_acts import KEYS, Acts, Start, checked
 from cli.serve_config import ServerConfig
+from cli.serve_leading import board_of
 from cli.serve_live import LiveBoard
 from crypto.errors import Malformed, Rejected
 from identity.errors import KeystoreInUse
@@ -126,7 +123,7 @@ def look(
 ) -> Outcome:
     """All checks, in the order in which they are said."""
     context = check_election(config.election)
-    findings, _ = look_at_keys(config, context, passphrase)
+    findings = [look_at_keys(config, context, passphrase)]
     findings.append(look_at_certificate(config, context, clock()))
     seen = _look_inside(config)
     standing, head = seen.standing, seen.standing.head if seen.standing else None
@@ -203,14 +200,8 @@ def put_on_record(config: ServerConfig, passphrase: bytes, workers: int, outcome
         if not store.wait_for_leadership(1.0):
             raise _in_use()
         high_water = HighWater(config.high_water, config.log_key, config.publish)
-        board = Board.open(
-            store,
-            config.election,
-            server_key=Ed25519PrivateKey.from_private_bytes(secrets[ROLE_KEY]),
-            log_key=Ed25519PrivateKey.from_private_bytes(secrets[LOG_KEY]),
-            admission=Admission(config.election, workers=0),
-            high_water=high_water,
-        )
+        admission = Admission(config.election, workers=0)
+        board = board_of(store, config, secrets, admission, high_water)
         # The same as a server does before it signs, and the files are published with it.
         live = LiveBoard(stack, board, config, high_water)
         live.start()

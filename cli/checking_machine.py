@@ -12,7 +12,6 @@ from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
@@ -38,10 +37,8 @@ _SLOW_SYNC = 0.25
 # --- keys and certificate
 
 
-def look_at_keys(
-    config: ServerConfig, context: ElectionContext, passphrase: bytes
-) -> tuple[list[Finding], bool]:
-    """What the key store holds, and whether all of it is what the election pins.
+def look_at_keys(config: ServerConfig, context: ElectionContext, passphrase: bytes) -> Finding:
+    """Whether the key store opens, and all that it holds is what the election pins.
 
     It may be open in a running server: it is only read.
     """
@@ -49,14 +46,14 @@ def look_at_keys(
     try:
         found = read_keystore(place, passphrase)
     except KeystoreRefused as error:
-        return [problem("keys", str(error), "Try the passphrase again.")], False
+        return problem("keys", str(error), "Try the passphrase again.")
     except SailauError as error:
-        return [problem("keys", str(error), "Restore the server's home.")], False
+        return problem("keys", str(error), "Restore the server's home.")
     wrong = list(_wrong_keys(config, context, found))
     if wrong:
         advice = "Use the key store and the certificate that were made with this election."
-        return [problem("keys", "; ".join(wrong), advice)], False
-    return [ok("keys", "the key store opens; log, server and TLS keys are the pinned ones")], True
+        return problem("keys", "; ".join(wrong), advice)
+    return ok("keys", "the key store opens; log, server and TLS keys are the pinned ones")
 
 
 def _wrong_keys(
@@ -92,7 +89,7 @@ def look_at_certificate(config: ServerConfig, context: ElectionContext, now: flo
     except (SailauError, ValueError, TypeError, InvalidSignature) as error:
         what = str(error) if isinstance(error, SailauError) else "it is not by this authority"
         return problem(name, what, again)
-    begin = max(_begin(certificate), _begin(authority))
+    begin = max(certificate.not_valid_before_utc, authority.not_valid_before_utc)
     end = min(certificate.not_valid_after_utc, authority.not_valid_after_utc)
     moment = datetime.fromtimestamp(now, UTC)
     found = f"valid until {end:%Y-%m-%d}, {(end - moment).days} days from now"
@@ -107,10 +104,6 @@ def look_at_certificate(config: ServerConfig, context: ElectionContext, now: flo
     return ok(name, found)
 
 
-def _begin(certificate: x509.Certificate) -> datetime:
-    return certificate.not_valid_before_utc
-
-
 # --- clock
 
 
@@ -122,7 +115,7 @@ def look_at_clock(
     `latest` is the latest time on the record, 0 without one.
     """
     name, advice = "clock", "Set the clock (NTP), then check again."
-    made = parse_certificate(config.certificate, CERTIFICATE).not_valid_before_utc.timestamp()
+    made = _made(config)
     at = f"{datetime.fromtimestamp(now, UTC):%Y-%m-%d %H:%M:%S} UTC"
     if now < made:
         return problem(name, f"{at} is before this election was made", advice)
@@ -140,6 +133,15 @@ def look_at_clock(
     if worst > _SECONDS_WRONG:
         return problem(name, found, advice)
     return warning(name, found, advice) if worst > _SECONDS_KNOWN else ok(name, found)
+
+
+def _made(config: ServerConfig) -> float:
+    """When the election was made, in seconds; 0 if the certificate cannot tell."""
+    try:
+        certificate = parse_certificate(config.certificate, CERTIFICATE)
+    except SailauError:
+        return 0.0  # said with the certificate
+    return certificate.not_valid_before_utc.timestamp()
 
 
 # --- disks and files

@@ -38,7 +38,7 @@ def _lines(
 ) -> Iterator[str]:
     manifest = context.manifest
     moment = datetime.fromtimestamp(now, UTC)
-    yield from _centred("PROTOCOL OF THE CHECK OF THE ELECTION SERVER")
+    yield "PROTOCOL OF THE CHECK OF THE ELECTION SERVER".center(WIDTH).rstrip()
     yield ""
     yield from _wrapped(f"Election: {manifest.label}")
     for language in manifest.languages:
@@ -85,7 +85,7 @@ def _finding(finding: Finding) -> Iterator[str]:
 
 def _wrapped(text: str, indent: int = 4) -> Iterator[str]:
     """Lines that are at most so wide on paper, where some letters take two columns."""
-    text = "".join(c for c in plain(text).replace("\n", " "))
+    text = plain(text).replace("\n", " ")
     wide = any(unicodedata.east_asian_width(c) in "WF" for c in text)
     width = WIDTH // 2 if wide else WIDTH
     # Leading spaces are ours: the column below the mark.
@@ -96,10 +96,6 @@ def _wrapped(text: str, indent: int = 4) -> Iterator[str]:
         drop_whitespace=True,
         break_on_hyphens=False,
     )
-
-
-def _centred(text: str) -> Iterator[str]:
-    yield text.center(WIDTH).rstrip()
 
 
 def _groups(data: bytes) -> Iterator[str]:

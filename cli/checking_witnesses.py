@@ -12,21 +12,20 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 
-import urllib3
 from urllib3.exceptions import HTTPError
-from urllib3.util import Timeout
 
 from ballotbox.store import StoredCheckpoint
+from ballotbox.witness_calls import call, connections
 from cli.checking_findings import Finding, ok, problem, warning
 from cli.common import counted
 from crypto.errors import SailauError
 from record.add_checkpoint import PATH, SIZE_TYPE, format_add_checkpoint, parse_known_size
 from record.checkpoint import parse_checkpoint
 from record.cosignature import parse_answer, verify_cosignature
-from record.note import MAX_BYTES
 from record.policy import Policy, Witness
 
-_SECONDS = 5.0
+_SECONDS, _WHOLE = 5.0, 10.0
+"""Seconds for a connection and for the next bytes on it, and for an answer in all."""
 _AT_ONCE = 16
 
 
@@ -70,36 +69,23 @@ def _answer(witness: Witness, head: StoredCheckpoint | None) -> Asked:
     body = None if head is None else format_add_checkpoint(head.size, (), head.note)
     url = f"{witness.url.rstrip('/')}/{PATH}"
     begin = time.time()
-    response = urllib3.request(
-        "GET" if body is None else "POST",
-        url,
-        body=body,
-        timeout=Timeout(connect=_SECONDS, read=_SECONDS),
-        retries=False,
-        redirect=False,
-        preload_content=False,
-    )
-    try:
-        data = response.read(MAX_BYTES)
-    finally:
-        response.release_conn()
+    with connections(_SECONDS, _SECONDS) as pool:
+        reply = call(pool, url, body, _WHOLE)
     now = (begin + time.time()) / 2
-    date = response.headers.get("Date")
     # A date has whole seconds: it is half a second behind, on average.
-    ahead = None if date is None else parsedate_to_datetime(date).timestamp() + 0.5 - now
+    ahead = parsedate_to_datetime(reply.date).timestamp() + 0.5 - now if reply.date else None
     if head is None:
         return Asked(witness.name, ahead=ahead)
-    kind = response.headers.get("Content-Type", "").partition(";")[0].strip()
-    if response.status == 200:
+    if reply.status == 200:
         text = parse_checkpoint(head.note).text
         signed = max(
             verify_cosignature(one, witness.key, text)
-            for one in parse_answer(data, witness.key, text)
+            for one in parse_answer(reply.body, witness.key, text)
         )
         return Asked(witness.name, head.size, signed + 0.5 - now)
-    if response.status == 409 and kind == SIZE_TYPE:
-        return Asked(witness.name, parse_known_size(data), ahead)
-    return Asked(witness.name, ahead=ahead, trouble=f"it answers {response.status}")
+    if reply.status == 409 and reply.kind == SIZE_TYPE:
+        return Asked(witness.name, parse_known_size(reply.body), ahead)
+    return Asked(witness.name, ahead=ahead, trouble=f"it answers {reply.status}")
 
 
 def look_at_witnesses(

@@ -6,10 +6,10 @@ import time
 from collections.abc import Iterable, Sequence
 
 from ballotbox.client import ElectionStatus
-from cli.administrator import Administrator
+from cli.administrator import Administrator, chosen_trustees, named_trustees
 from cli.common import note
 from cli.progress import Progress
-from crypto.errors import Malformed, Rejected
+from crypto.errors import Rejected
 from record.artifacts import Purpose
 from record.state import Phase, Round, State
 from record.transcript import Transcript
@@ -39,8 +39,7 @@ class Count:
     ) -> None:
         """`trustees` are those to begin with, or none for all; `patience` is in seconds."""
         self._admin = admin
-        self._trustees = tuple(sorted(set(trustees)))
-        self._check_trustees()
+        self._trustees = chosen_trustees(admin.context, trustees)
         self._deadline = deadline
         self._progress = Progress(patience, time.monotonic)
         self._left_out: set[int] = set()
@@ -178,15 +177,6 @@ class Count:
 
     # --- what is said
 
-    def _check_trustees(self) -> None:
-        context, chosen = self._admin.context, self._trustees
-        if chosen and (
-            len(chosen) < context.quorum or not 1 <= chosen[0] <= chosen[-1] <= context.trustees
-        ):
-            raise Malformed(
-                "--trustee", f"names less than {context.quorum} of 1 to {context.trustees}"
-            )
-
     def _check_enough(self, status: ElectionStatus) -> None:
         """Raise Rejected if those that are left can never decrypt."""
         context = self._admin.context
@@ -247,5 +237,4 @@ class Count:
                 note(notice)
 
     def _names(self, trustees: Iterable[int]) -> str:
-        context = self._admin.context
-        return "; ".join(f"trustee {i}, {context.trustee_key(i).name}" for i in sorted(trustees))
+        return named_trustees(self._admin.context, trustees)

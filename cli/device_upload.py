@@ -10,12 +10,13 @@ from typing import Any
 
 import click
 from rich.box import SIMPLE
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import Progress
 from rich.table import Table
 
 from ballotbox.device_standing import DeviceStanding, read_standing
 from ballotbox.line import LineState
 from ballotbox.receipts import Receipt
+from cli.bars import progress_bar, tenths
 from cli.common import (
     UNREACHABLE,
     console,
@@ -35,7 +36,6 @@ from cli.homes import read_invitation
 from cli.prepared import PREPARED
 
 _PAUSE = 2.0
-_TENTHS = 10
 
 
 @click.command()
@@ -192,10 +192,8 @@ class _Bar:
         if not errors.is_terminal:
             yield
             return
-        columns = (TextColumn("uploading"), BarColumn(), MofNCompleteColumn())
-        with Progress(*columns, TimeRemainingColumn(), console=errors) as bar:
-            self._bar = bar
-            bar.add_task("", total=total)
+        with progress_bar(errors) as self._bar:
+            self._bar.add_task("uploading", total=total)
             yield
         self._bar = None
 
@@ -209,9 +207,9 @@ class _Bar:
         if self._bar is not None:
             self._bar.update(self._bar.task_ids[0], completed=done)
             return
-        tenths = _TENTHS * done // max(self._total, 1)
-        if tenths > self._tenths:
-            self._tenths = tenths
+        reached = tenths(done, self._total)
+        if reached > self._tenths:
+            self._tenths = reached
             note(f"uploaded {done} of {self._total}")
 
 

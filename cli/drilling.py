@@ -6,9 +6,9 @@ import time
 from collections.abc import Iterable, Sequence
 
 from ballotbox.client import ElectionStatus
-from cli.administrator import Administrator
+from cli.administrator import Administrator, chosen_trustees, named_trustees
 from cli.common import REFUSED, fail, note, say
-from crypto.errors import Malformed, Rejected
+from crypto.errors import Rejected
 from record.state import Phase, State
 
 
@@ -17,15 +17,8 @@ class Drill:
 
     def __init__(self, admin: Administrator, trustees: Sequence[int], deadline: float) -> None:
         """`trustees` are indices, or none for all that are connected."""
-        context = admin.context
         self._admin = admin
-        self._trustees = tuple(sorted(set(trustees)))
-        if self._trustees and not (
-            context.quorum <= len(self._trustees)
-            and 1 <= self._trustees[0] <= self._trustees[-1] <= context.trustees
-        ):
-            problem = f"names less than {context.quorum} of 1 to {context.trustees}"
-            raise Malformed("--trustee", problem)
+        self._trustees = chosen_trustees(admin.context, trustees)
         self._deadline = deadline
         self._answered: set[int] = set()
 
@@ -106,8 +99,7 @@ class Drill:
         return time.monotonic() > self._deadline
 
     def _names(self, trustees: Iterable[int]) -> str:
-        context = self._admin.context
-        return "; ".join(f"trustee {i}, {context.trustee_key(i).name}" for i in trustees)
+        return named_trustees(self._admin.context, trustees)
 
 
 def answers_to_drill(status: ElectionStatus) -> str:
@@ -136,9 +128,7 @@ def check_drill(state: State, enough: int) -> None:
     answered = state.drill.answered() if state.drill is not None else ()
     counted = [i for i in answered if i not in state.accused]
     if len(counted) < enough:
-        context = state.context
-        missing = [i for i in state.eligible() if i not in counted]
-        names = "; ".join(f"trustee {i}, {context.trustee_key(i).name}" for i in missing)
+        names = named_trustees(state.context, set(state.eligible()) - set(counted))
         chosen = " ".join(f"--trustee {i}" for i in state.eligible())
         raise Rejected(
             "R.session",

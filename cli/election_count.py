@@ -10,7 +10,13 @@ from typing import Any
 import click
 
 from ballotbox.client import BoardClient
-from cli.administrator import Administrator, administrator, administrator_home, this_minute
+from cli.administrator import (
+    Administrator,
+    administrator,
+    administrator_home,
+    this_minute,
+    trustees_option,
+)
 from cli.common import json_option, note, passphrase_option, print_json, say
 from cli.connect import server_option
 from cli.counting import Count
@@ -29,8 +35,7 @@ _RECORD = ("checkpoint", "tile", "artifacts")
 @click.command()
 @administrator_home
 @server_option
-@click.option("--trustee", "trustees", multiple=True, type=int,
-              help="Only these, by index; by default all that are connected.")  # fmt: skip
+@trustees_option
 @click.option("--wait", default=3600, show_default=True, help="Seconds to wait for trustees.")
 @click.option(
     "--patience",

@@ -16,6 +16,7 @@ from cli.administrator import (
     checked_reason,
     reason_option,
     this_minute,
+    trustees_option,
 )
 from cli.common import aloud, passphrase_option, say
 from cli.connect import server_option
@@ -176,8 +177,7 @@ def _check_none_closed(state: State, missing: Sequence[DeviceMissing]) -> None:
 @click.command()
 @administrator_home
 @server_option
-@click.option("--trustee", "trustees", multiple=True, type=int,
-              help="Only these, by index; by default all that are connected.")  # fmt: skip
+@trustees_option
 @click.option("--wait", default=300, show_default=True, help="Seconds to wait for trustees.")
 @passphrase_option
 def drill(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import click
@@ -31,9 +33,7 @@ _watch_option = click.option("--watch", is_flag=True, help="Keep showing it unti
 @json_option
 def status(home: Path, server: str | None, watch: bool, as_json: bool) -> None:
     """Say where the election stands, and who or what is late. It needs no passphrase."""
-    patience = _PATIENCE if watch else None
-    with invited_board(home, server, patience=patience) as (invitation, board):
-        seen = _Patient(Watch(board, checked_context(board, invitation)))
+    with _looking(home, server, watch) as seen:
         now = seen.now()
         if as_json:
             print_json(as_dict(now))
@@ -58,9 +58,7 @@ def ceremony(home: Path, server: str | None, watch: bool, as_json: bool) -> None
     It needs no passphrase. With --watch it stays until the ceremony is over. Exit code 4:
     the ceremony has come to nothing.
     """
-    patience = _PATIENCE if watch else None
-    with invited_board(home, server, patience=patience) as (invitation, board):
-        seen = _Patient(Watch(board, checked_context(board, invitation)))
+    with _looking(home, server, watch) as seen:
         now = seen.now()
         if as_json:
             print_json(as_dict(now))
@@ -103,6 +101,14 @@ class _Patient:
         if not self._trouble:
             return ""
         return f"Server not reached since {self._seen}; this is how it was then ({self._trouble})."
+
+
+@contextmanager
+def _looking(home: Path, server: str | None, watch: bool) -> Iterator[_Patient]:
+    """The server of the invitation in this home, once or for as long as somebody watches."""
+    patience = _PATIENCE if watch else None
+    with invited_board(home, server, patience=patience) as (invitation, board):
+        yield _Patient(Watch(board, checked_context(board, invitation)))
 
 
 def _draw(seen: _Patient, now: Standing) -> Standing:

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 
-from cli.connect import check_invited
+from cli.connect import check_invited, first_artifact
 from cli.homes import Home
 from crypto.errors import Malformed, Rejected
 from identity.files import read_private, replace_durably
@@ -49,10 +49,7 @@ def read_opening(
     opened, Rejected for another election than the invitation's or what does not prove.
     """
     stream = iter(artifacts)
-    first = next(stream, None)
-    if first is None:
-        raise Rejected("R.answer", "the server has no record to show", culprit="server")
-    read: list[Artifact] = [parse_artifact(first, None)]
+    read: list[Artifact] = [first_artifact(stream)]
     transcript = Transcript(read[0])
     check_invited(transcript.context, invitation)
     while transcript.phase < Phase.OPEN:

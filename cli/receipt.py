@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from importlib import import_module
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -14,10 +13,12 @@ from ballotbox.receipts import Receipt, parse_code, parse_receipt, short_code
 from ballotbox.slips import qr_code, qr_text, slip
 from cli.common import REFUSED, json_option, print_json, say, write_new
 from cli.connect import Found, Source, open_source, source_options
+from cli.later import LaterGroup
 from crypto.errors import Rejected
 
 _LIMIT = 16 << 20
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+# What reads a published log is loaded only for the commands that do.
 _LATER = {
     "dispute": "cli.receipt_disputes",
     "judge": "cli.receipt_disputes",
@@ -26,20 +27,7 @@ _LATER = {
 }
 
 
-class _Receipt(click.Group):
-    """Loads what reads a published log only for the commands that do."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return sorted([*super().list_commands(ctx), *_LATER])
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name in _LATER:
-            command: click.Command = getattr(import_module(_LATER[cmd_name]), cmd_name)
-            return command
-        return super().get_command(ctx, cmd_name)
-
-
-@click.group(cls=_Receipt)
+@click.group(cls=LaterGroup, later=_LATER)
 def receipt() -> None:
     """Check what a voter was given. docs/voters.md tells a voter what to do with it.
 

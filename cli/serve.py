@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
@@ -13,10 +13,7 @@ from pathlib import Path
 
 import click
 import grpc
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from ballotbox.admission import Admission
-from ballotbox.arrivals import timing_of
 from ballotbox.board import Board
 from ballotbox.high_water import HighWater
 from ballotbox.service import (
@@ -34,12 +31,12 @@ from ballotbox.service import (
 )
 from ballotbox.store import Store
 from cli.common import counted, home_option, json_option, passphrase, passphrase_option, say
-from cli.homes import KEYSTORE, ROLE_KEY
-from cli.new_election import CERTIFICATE, LOG_KEY
+from cli.homes import KEYSTORE
+from cli.new_election import CERTIFICATE
 from cli.parameters import warn_of_toys
 from cli.serve_acts import KEYS, Acts, Start
 from cli.serve_config import ServerConfig
-from cli.serve_leading import lead, open_board, open_leading
+from cli.serve_leading import board_of, lead, open_board, open_leading
 from cli.serve_live import LiveBoard
 from cli.serve_logs import CONSOLE, JSON, configure_logs
 from cli.serve_metrics import (
@@ -55,7 +52,6 @@ from identity.authority import parse_certificate
 from identity.keystore import Keystore
 from identity.roles import Role
 from identity.tlskeys import TlsKey
-from record.election import check_election
 from record.state import Phase
 from record.wire import MAX_TEXT
 from rpc.credentials import MAX_REQUEST, public_server_credentials, roles_server_credentials
@@ -175,7 +171,7 @@ def serve(
         recovered = _recover(store, recover_from, config) if recover_from else None
         start = replace(start, took_over=took_over, recovered=recovered)
         high_water = HighWater(config.high_water, config.log_key, config.publish)
-        make = partial(_open_board, store, config, secrets, admission, high_water)
+        make = partial(board_of, store, config, secrets, admission, high_water)
         board = open_board(store, make, took_over, stop.asked)
         if board is None:
             return
@@ -234,24 +230,6 @@ def _measure(
     numbers.add(place_gauges(config.places(), certificate.not_valid_after_utc.timestamp()))
     if config.metrics:
         stack.callback(MetricsServer(config.metrics, numbers).stop)
-
-
-def _open_board(
-    store: Store,
-    config: ServerConfig,
-    secrets: Mapping[str, bytes],
-    admission: Admission,
-    high_water: HighWater,
-) -> Board:
-    return Board.open(
-        store,
-        config.election,
-        server_key=Ed25519PrivateKey.from_private_bytes(secrets[ROLE_KEY]),
-        log_key=Ed25519PrivateKey.from_private_bytes(secrets[LOG_KEY]),
-        admission=admission,
-        timing=timing_of(check_election(config.election).manifest),
-        high_water=high_water,
-    )
 
 
 def _serve(

@@ -133,13 +133,17 @@ class Acts:
         self._size = self._board.transcript.state.size
 
     def leads_again(self) -> None:
-        """The server may write again, after `lost`."""
-        with self._board.reading() as state:
-            others = state.size > self._size
-            why = "another server wrote meanwhile" if others else "the database was away"
-            start = Start(self._start.settings, f"leads again: {why}")
-            # What could not be written before stays due.
-            self._due += starting(state, start, self._clock())
+        """The server may write again, after `lost`; if it lost that again, nothing is said."""
+        try:
+            with self._board.reading() as state:
+                others = state.size > self._size
+                why = "another server wrote meanwhile" if others else "the database was away"
+                start = Start(self._start.settings, f"leads again: {why}")
+                # What could not be written before stays due.
+                self._due += starting(state, start, self._clock())
+        except NotNow as error:
+            LOGGER.warning("lost again: %s", error)
+            return
         self.write()
 
     def write(self) -> None:

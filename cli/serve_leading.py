@@ -4,17 +4,25 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from ballotbox.admission import Admission
+from ballotbox.arrivals import timing_of
 from ballotbox.board import Board
 from ballotbox.errors import StoreDamaged, StoreError
+from ballotbox.high_water import HighWater
 from ballotbox.store import Store, create_store, open_store
 from cli.common import say
+from cli.homes import ROLE_KEY
+from cli.new_election import LOG_KEY
 from cli.serve_acts import Acts
 from cli.serve_config import ServerConfig
 from cli.serve_metrics import ServerMetrics
 from crypto.errors import NotNow
+from record.election import check_election
 
 LOGGER = logging.getLogger(__name__)
 
@@ -54,6 +62,25 @@ def _takes_the_lead(store: Store, waited: bool, stop: threading.Event) -> bool:
         LOGGER.warning("%s", error)
         stop.wait(1.0)
         return False
+
+
+def board_of(
+    store: Store,
+    config: ServerConfig,
+    secrets: Mapping[str, bytes],
+    admission: Admission,
+    high_water: HighWater,
+) -> Board:
+    """The board of this server, with the keys in its key store; raises as `Board.open`."""
+    return Board.open(
+        store,
+        config.election,
+        server_key=Ed25519PrivateKey.from_private_bytes(secrets[ROLE_KEY]),
+        log_key=Ed25519PrivateKey.from_private_bytes(secrets[LOG_KEY]),
+        admission=admission,
+        timing=timing_of(check_election(config.election).manifest),
+        high_water=high_water,
+    )
 
 
 def open_board(

@@ -13,7 +13,6 @@ series began, which the library would add.
 
 from __future__ import annotations
 
-import errno
 import logging
 import shutil
 import threading
@@ -32,11 +31,11 @@ from prometheus_client.core import (
 )
 from prometheus_client.registry import Collector
 
+from ballotbox.addresses import host_and_port, listening
 from ballotbox.admission import Admission, Ticket
 from ballotbox.board import Board
-from ballotbox.errors import StoreFailed
 from ballotbox.high_water import HighWater
-from crypto.errors import Malformed, SailauError
+from crypto.errors import SailauError
 from record.artifacts import Artifact
 from record.election import ElectionKeys
 from record.state import Phase
@@ -251,17 +250,9 @@ class MetricsServer:
 
     def __init__(self, listen: str, metrics: ServerMetrics) -> None:
         """Raises Malformed for an address that is none, StoreFailed if it cannot be had."""
-        host, _, port = listen.rpartition(":")
-        if not host or not (port.isascii() and port.isdigit()) or int(port) > 65535:
-            raise Malformed("metrics address", f"is {listen!r} and not HOST:PORT")
-        try:
-            found = start_http_server(int(port), host.strip("[]"), metrics.registry)
-        except OSError as error:
-            problem = f"cannot listen on {listen} for metrics: {error.strerror}"
-            if error.errno == errno.EADDRINUSE:
-                problem += ". Is another program using it? Choose another address with --metrics"
-            raise StoreFailed(problem) from None
-        self._server, self._thread = found
+        host, port = host_and_port(listen, "metrics address")
+        with listening(listen, "metrics", "--metrics"):
+            self._server, self._thread = start_http_server(port, host, metrics.registry)
         self.port: int = self._server.server_port
 
     def stop(self) -> None:

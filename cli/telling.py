@@ -6,16 +6,15 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import Progress
 
+from cli.bars import progress_bar, tenths
 from cli.common import errors, note
 from crypto.errors import SailauError
 from record.artifacts import Purpose
 from record.state import State
 from trustees.client import Told
 from trustees.messages import Computing, Refusing, Sending, Waiting
-
-_TENTHS = 10
 
 
 class Telling:
@@ -86,13 +85,7 @@ class Telling:
         """Move the bar; a new one for new work."""
         if self._bar is None or event.what != self._what:
             self._end_bar()
-            self._bar = Progress(
-                TextColumn("{task.description}", markup=False),
-                BarColumn(),
-                MofNCompleteColumn(),
-                TimeRemainingColumn(),
-                console=errors,
-            )
+            self._bar = progress_bar(errors)
             self._bar.add_task(f"computing the {event.what}", total=event.total)
             self._bar.start()
             self._what = event.what
@@ -100,10 +93,10 @@ class Telling:
 
     def _count(self, event: Computing) -> None:
         """A line for every tenth."""
-        tenths = _TENTHS * event.done // max(event.total, 1)
-        if event.what != self._what or tenths > self._tenths:
+        done = tenths(event.done, event.total)
+        if event.what != self._what or done > self._tenths:
             note(str(event))
-        self._what, self._tenths = event.what, tenths
+        self._what, self._tenths = event.what, done
 
     def _end_bar(self) -> None:
         if self._bar is not None:

@@ -131,7 +131,14 @@ class Interceptor(grpc.ServerInterceptor):
 class Places:
     """Places for everybody's own calls. Safe to use from several threads."""
 
-    def __init__(self) -> None:
+    def __init__(
+        self,
+        problem: str = "as many calls run as this server serves",
+        advice: str = "Try again later.",
+        retry_after: float = 1.0,
+    ) -> None:
+        """What `Busy` says to whoever finds none."""
+        self._busy = problem, advice, retry_after
         self._taken: Counter[str] = Counter()
         self._guard = threading.Lock()
 
@@ -143,7 +150,7 @@ class Places:
             return
         with self._guard:
             if self._taken[name] >= most:
-                raise Busy("as many calls run as this server serves", "Try again later.")
+                raise Busy(*self._busy)
             self._taken[name] += 1
         try:
             yield

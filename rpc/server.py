@@ -1,7 +1,7 @@
 """One listener: a synchronous gRPC server with health checking and reflection.
 
-server = Server("127.0.0.1:0", credentials, ["sailau.v1.Board"])
-add_BoardServicer_to_server(servicer, server.grpc_server)
+server = Server("127.0.0.1:0", credentials, ["sailau.v1.BulletinBoardService"])
+add_BulletinBoardServiceServicer_to_server(servicer, server.grpc_server)
 server.start()
 ...
 server.stop(grace=5)

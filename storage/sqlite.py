@@ -5,16 +5,20 @@
     with writer.begin(): ...             # BEGIN IMMEDIATE
     with engine.connect() as reader: ...
 
+    engine = open_reading(path)          # changes nothing, also beside a program that writes
+
 What the errors mean is for the caller to say.
 """
 
 from __future__ import annotations
 
 import os
+import sqlite3
+import urllib.parse
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import URL, Connection, Engine, create_engine, event
 
 BUSY_MS = 10_000
 """Milliseconds for which a connection waits for another one's lock."""
@@ -42,7 +46,7 @@ def make_file(path: Path, *, new: bool) -> None:
 def open_engine(path: Path) -> Engine:
     """Connections to a file, set up as above; no error of theirs quotes a value."""
     engine = create_engine(
-        f"sqlite:///{path}",
+        URL.create("sqlite", database=str(path)),
         connect_args={"timeout": BUSY_MS / 1000, "check_same_thread": False},
         max_overflow=-1,
         hide_parameters=True,
@@ -50,6 +54,16 @@ def open_engine(path: Path) -> Engine:
     event.listen(engine, "connect", _on_connect)
     event.listen(engine, "begin", _on_begin)
     return engine
+
+
+def open_reading(path: Path) -> Engine:
+    """Connections to a file that change nothing; no error of theirs quotes a value."""
+    place = f"file:{urllib.parse.quote(str(path))}?mode=ro"
+
+    def connect() -> sqlite3.Connection:
+        return sqlite3.connect(place, uri=True, timeout=BUSY_MS / 1000, check_same_thread=False)
+
+    return create_engine("sqlite://", creator=connect, hide_parameters=True)
 
 
 def writing(engine: Engine) -> Connection:

@@ -58,9 +58,9 @@ def test_good_ballots_pass_and_bad_ones_come_back_whole(world: World, pool: Admi
     """The rejection crosses the process boundary with all its parts, the same as inside."""
     artifact = bad(world)
     for admission in (pool, Admission(world.artifacts[0], workers=0)):
-        admission.verify(world.keys, good(world))
+        admission.submit(world.keys, good(world)).result()
         with pytest.raises(Rejected) as caught:
-            admission.verify(world.keys, artifact)
+            admission.submit(world.keys, artifact).result()
         error = caught.value
         assert (error.check, error.culprit) == ("8.A", "device ballot-box-1")
         assert error.where.endswith("contest president")
@@ -69,26 +69,26 @@ def test_good_ballots_pass_and_bad_ones_come_back_whole(world: World, pool: Admi
 def test_only_ballots_are_checked_here(world: World, pool: Admission) -> None:
     """Anything else is a mistake that is told, not passed."""
     with pytest.raises(Malformed, match="not a ballot"):
-        pool.verify(world.keys, world.artifacts[1])
+        pool.submit(world.keys, world.artifacts[1]).result()
 
 
 def test_the_checking_survives_its_processes(world: World, pool: Admission) -> None:
     """Killed between two ballots, they are replaced, and nobody notices."""
-    pool.verify(world.keys, good(world))
+    pool.submit(world.keys, good(world)).result()
     for child in multiprocessing.active_children():
         assert child.pid is not None
         # Where one is killed, the pool ends the others itself.
         with contextlib.suppress(ProcessLookupError):
             os.kill(child.pid, signal.SIGKILL)
         child.join()
-    pool.verify(world.keys, good(world))
+    pool.submit(world.keys, good(world)).result()
     with pytest.raises(Rejected):
-        pool.verify(world.keys, bad(world))
+        pool.submit(world.keys, bad(world)).result()
 
 
 def test_a_process_that_is_killed_over_a_ballot_is_replaced(world: World, pool: Admission) -> None:
     """Whoever was being checked is checked by another one."""
-    pool.verify(world.keys, good(world))
+    pool.submit(world.keys, good(world)).result()
     children = [child for child in multiprocessing.active_children() if child.pid]
     for child in children:
         os.kill(child.pid or 0, signal.SIGSTOP)  # so that none can be done already
@@ -111,15 +111,15 @@ def test_a_full_queue_says_so_at_once(world: World, monkeypatch: pytest.MonkeyPa
     artifact = good(world)
     with monkeypatch.context() as patch:
         patch.setattr(workers, "verify_ballots", slowly)
-        first = threading.Thread(target=admission.verify, args=(world.keys, artifact))
+        first = threading.Thread(target=admission.submit, args=(world.keys, artifact))
         first.start()
         assert entered.wait(60)
         with pytest.raises(AdmissionBusy) as caught:
-            admission.verify(world.keys, artifact)
+            admission.submit(world.keys, artifact).result()
         assert 0 < caught.value.retry_after <= 10
         leave.set()
         first.join()
-    admission.verify(world.keys, artifact)
+    admission.submit(world.keys, artifact).result()
 
 
 def test_a_rejected_ballot_leaves_its_place_in_the_queue(world: World) -> None:
@@ -128,7 +128,7 @@ def test_a_rejected_ballot_leaves_its_place_in_the_queue(world: World) -> None:
     artifact = bad(world)
     for _ in range(10):
         with pytest.raises(Rejected):
-            admission.verify(world.keys, artifact)
+            admission.submit(world.keys, artifact).result()
 
 
 def test_a_closed_admission_checks_nothing(world: World) -> None:
@@ -137,7 +137,7 @@ def test_a_closed_admission_checks_nothing(world: World) -> None:
     admission.close()
     admission.close()
     with pytest.raises(AdmissionFailed, match="stopping"):
-        admission.verify(world.keys, good(world))
+        admission.submit(world.keys, good(world)).result()
 
 
 # --- several together

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 from ballotbox.admission import Admission, Ticket
 from ballotbox.arrivals import Accepted, Arrival, manner_of, timing_of
 from ballotbox.board import Board
-from ballotbox.errors import StoreDamaged, StoreForeign
+from ballotbox.errors import StoreDamaged, StoreFailed, StoreForeign
+from ballotbox.high_water import HighWater
 from ballotbox.sequencer import Manner, Timing
 from ballotbox.store import SqliteStore
 from crypto.errors import Malformed, Rejected
@@ -43,6 +44,7 @@ from record.checkpoint import verify_checkpoint
 from record.election import ElectionKeys
 from record.manifest import Manifest
 from record.state import Phase, Status
+from record.transcript import Transcript
 from sailau.v1 import record_pb2
 from tests.ballots import Plain, close_statement, device_statement, encrypt, rehashed
 from tests.world import World, manifest_bytes, manifest_document
@@ -460,6 +462,146 @@ def test_the_same_identifier_with_other_content_is_refused(polls: Polls) -> None
     assert error.check == "5.A"
 
 
+# --- a group that is not stored
+
+
+class Failing:
+    """A store whose next group fails; what reads the artifacts anew then waits for `go`."""
+
+    def __init__(self, store: SqliteStore, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.store = store
+        self.appending, self.reading, self.go = (threading.Event() for _ in range(3))
+        self.fails_to_read = False
+        self._read = store.read
+        monkeypatch.setattr(store, "append", self.append)
+        monkeypatch.setattr(store, "read", self.read)
+
+    def append(self, *_: object) -> None:
+        self.appending.set()
+        self.go.wait(60)
+        raise StoreFailed("the disk is full")
+
+    def read(self, first: int, limit: int) -> Sequence[bytes]:
+        self.reading.set()
+        if self.fails_to_read:
+            raise StoreFailed("the disk is gone")
+        return self._read(first, limit)
+
+
+def test_nobody_is_refused_for_what_was_not_stored(
+    polls: Polls, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Sent again while its first copy is being stored, in vain: a ballot is right as it was."""
+    artifact = polls.world.sign(encrypt(polls.world, FULL).ballot)
+    failing, check = Failing(polls.store, monkeypatch), Transcript.check
+
+    def late(transcript: Transcript, artifact: Artifact) -> None:
+        if threading.current_thread() is threading.main_thread() and not failing.go.is_set():
+            assert failing.appending.wait(60)
+            try:
+                check(transcript, artifact)
+            finally:
+                failing.go.set()
+        else:
+            check(transcript, artifact)
+
+    monkeypatch.setattr(Transcript, "check", late)
+    with ThreadPoolExecutor(1) as pool:
+        first = pool.submit(polls.take, artifact.data)
+        assert polls.board.begin(artifact).known is None
+        assert isinstance(first.exception(60), StoreFailed)
+    monkeypatch.undo()
+    assert polls.take(artifact.data) == polls.board.size() - 1
+
+
+def test_proofs_go_on_while_the_board_is_read_anew(
+    polls: Polls, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever looks without waiting for it sees all of the log or what there was before."""
+    size = polls.board.size()
+    proof = polls.board.inclusion_proof(0, size)
+    failing = Failing(polls.store, monkeypatch)
+    failing.go.set()
+    found: list[tuple[bytes, ...]] = []
+
+    def read_all(store: SqliteStore, size: int) -> Iterator[bytes]:
+        found.append(polls.board.inclusion_proof(0, size))
+        yield from store.read(0, size)
+
+    monkeypatch.setattr("ballotbox.folding.read_all", read_all)
+    with pytest.raises(StoreFailed):
+        polls.take(polls.world.sign(encrypt(polls.world, FULL).ballot).data)
+    assert found == [proof]
+
+
+def test_nothing_is_announced_that_was_not_stored(
+    polls: Polls, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor is anything else, as long as the log cannot be read; then whoever looks reads it."""
+    size = polls.board.size()
+    failing = Failing(polls.store, monkeypatch)
+    failing.go.set()
+    failing.fails_to_read = True
+    with pytest.raises(StoreFailed):
+        polls.take(polls.world.sign(encrypt(polls.world, FULL).ballot).data)
+    assert failing.reading.is_set()
+    assert polls.board.wait(size, 0.01) == size
+    for look in (polls.board.size, polls.board.head):
+        with pytest.raises(StoreFailed):
+            look()
+    monkeypatch.undo()
+    assert polls.board.size() == polls.board.head().size == size
+    polls.submit()
+    assert polls.board.wait(size, 60) == size + 1
+
+
+def test_a_damaged_log_is_not_read_for_every_call(
+    polls: Polls, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is said again and again to who looks; who sends something has it read again."""
+    failing = Failing(polls.store, monkeypatch)
+    failing.go.set()
+
+    def changed(first: int, limit: int) -> Sequence[bytes]:
+        failing.reading.set()
+        raise StoreDamaged("artifact 3 was changed")
+
+    monkeypatch.setattr(polls.store, "read", changed)
+    with pytest.raises(StoreFailed):
+        polls.take(polls.world.sign(encrypt(polls.world, FULL).ballot).data)
+    assert failing.reading.is_set()
+    failing.reading.clear()
+    for look in (polls.board.size, polls.board.head):
+        with pytest.raises(StoreDamaged, match="artifact 3"):
+            look()
+    assert not failing.reading.is_set()
+    monkeypatch.undo()
+    polls.submit()
+    assert polls.board.size() == len(polls.world.artifacts)
+
+
+def test_a_board_whose_mark_cannot_be_written_stays_paused(
+    polls: Polls, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What another server has stored is not told before the high-water mark is on the disk."""
+    artifact = polls.world.append(encrypt(polls.world, FULL).ballot)
+    old = polls.board
+    old.pause()
+    polls._open().append(artifact.data)
+
+    def full(*_: object) -> None:
+        raise StoreFailed("the disk is full")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(HighWater, "raise_to", full)
+        with pytest.raises(StoreFailed):
+            old.resume()
+        assert old.paused
+    old.resume()
+    assert not old.paused
+    assert old.head().size == old.size() == len(polls.world.artifacts)
+
+
 # --- decisions
 
 
@@ -644,6 +786,20 @@ def test_the_checkpoint_covers_everything_and_is_stored(polls: Polls) -> None:
         checkpoint.size + 1
     )
     assert [c.size for c in polls.store.checkpoints()] == list(range(checkpoint.size + 2))
+
+
+def test_whoever_has_an_older_head_finds_what_was_cosigned_by_then(polls: Polls) -> None:
+    """Also after somebody with a newer one has asked."""
+    sizes = []
+    for _ in range(2):
+        polls.submit()
+        sizes.append(polls.board.head().size)
+        polls.store.add_cosignatures(sizes[-1], [b"a witness's line"])
+    for size in (sizes[1], sizes[0], sizes[1]):
+        found = polls.board.newest_cosigned(size)
+        assert found is not None
+        assert found.size == size
+    assert polls.board.newest_cosigned(sizes[0] - 1) is None
 
 
 def test_the_exported_record_reads_back(polls: Polls, tmp_path: Path) -> None:

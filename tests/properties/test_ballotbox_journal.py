@@ -331,9 +331,11 @@ def _old_journal(path: Path) -> None:
     journal.close()
 
 
-def test_how_far_a_device_is_can_be_read_beside_it(tmp_path: Path) -> None:
-    """Without its key and while it has the journal open, which nobody else may."""
-    path = tmp_path / "journal.db"
+@pytest.mark.parametrize("home", [".", "box 7", "box#7?mode=rw&x=%41", "жәшік"])
+def test_how_far_a_device_is_can_be_read_beside_it(tmp_path: Path, home: str) -> None:
+    """Without its key and while it has the journal open, wherever its home is."""
+    path = tmp_path / home / "journal.db"
+    path.parent.mkdir(exist_ok=True)
     with pytest.raises(StoreMissing):
         read_standing(path)
     journal = create(path)

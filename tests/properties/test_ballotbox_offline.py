@@ -22,6 +22,7 @@ from record.artifacts import Ballot, DeviceMissing
 from record.hints import parse_hints
 from record.state import Status
 from tests.devices import DEVICE, Day, Killed, LineLost
+from tests.system.programs import PATIENCE, wait_until
 from tests.world import World
 
 CAST, CHALLENGE, ABANDON = Status.CAST, Status.CHALLENGED, Status.SUBMITTED
@@ -277,7 +278,7 @@ def test_ballots_that_come_during_an_upload_follow_in_it(tmp_path: Path) -> None
             more -= 1
             voter = threading.Thread(target=submit, args=(day,))
             voter.start()
-            voter.join(10)
+            voter.join(PATIENCE)
             assert not voter.is_alive(), "a voter waits for the upload"
 
     day.strike = strike
@@ -326,12 +327,8 @@ def test_the_background_brings_it_over_when_the_line_is_back(tmp_path: Path) -> 
         assert not day.line.up
         day.box.strike = lambda point: arrived.set() if day.machine.waiting() == 1 else None
         day.box.online = True
-        assert arrived.wait(30)
-        for _ in range(300):
-            if day.line.up:
-                break
-            threading.Event().wait(0.1)
-        assert day.line.up
+        assert arrived.wait(PATIENCE)
+        wait_until(lambda: day.line.up)
     assert [day.world.state.ballots[c].status for c in codes] == [ABANDON] * 3
     day.check_complete()
     day.end()
@@ -340,39 +337,48 @@ def test_the_background_brings_it_over_when_the_line_is_back(tmp_path: Path) -> 
 def test_a_mistake_in_the_background_keeps_nobody_waiting(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The line is down then, and not catching up for ever; what waits is kept."""
+    """The line is down then, and tried again; what waits is kept until it comes over."""
     day = Day(toy_world(), tmp_path)
     day.start()
-    died: list[type[BaseException]] = []
-    monkeypatch.setattr(threading, "excepthook", lambda args: died.append(args.exc_type))
+    seen: list[int] = []
+
+    def fail(*_: object) -> None:
+        seen.append(day.machine.waiting())
+        raise ZeroDivisionError
+
     with day.line.working():
         day.terminal.begin()
         lose(day)
         submit(day)
-        monkeypatch.setattr(day.machine, "acknowledge", lambda *_: 1 // 0)
+        monkeypatch.setattr(day.machine, "acknowledge", fail)
         day.box.online = True
-        for _ in range(300):
-            if died:
-                break
-            threading.Event().wait(0.1)
-    assert died == [ZeroDivisionError]
-    assert day.line.state is LineState.DOWN
-    assert day.machine.waiting() > 0
+        wait_until(lambda: bool(seen) and day.line.state is LineState.DOWN)
+        assert day.terminal.receipt(day.codes()[0]) is None
+        monkeypatch.undo()
+        wait_until(lambda: day.line.up)
+    assert seen[0] == 1
+    day.check_complete()
     day.end()
 
 
 # --- what the server refuses
 
 
-def test_a_device_that_was_declared_missing_stops(tmp_path: Path) -> None:
-    """What nobody takes any more is not promised to another voter."""
-    day = Day(toy_world(), tmp_path)
+def given_up(directory: Path) -> Day:
+    """A day on which the line was lost, and the device declared missing before it was back."""
+    day = Day(toy_world(), directory)
     day.start()
     day.terminal.begin()
     lose(day)
     submit(day)
     day.world.append(DeviceMissing(DEVICE, "stolen, it seemed"))
     day.box.online = True
+    return day
+
+
+def test_a_device_that_was_declared_missing_stops(tmp_path: Path) -> None:
+    """What nobody takes any more is not promised to another voter."""
+    day = given_up(tmp_path)
     with pytest.raises(Rejected) as caught:
         day.line.catch_up()
     assert caught.value.check == "R.order"
@@ -386,18 +392,9 @@ def test_a_device_that_was_declared_missing_stops(tmp_path: Path) -> None:
 
 def test_the_background_keeps_the_refusal_for_the_next_voter(tmp_path: Path) -> None:
     """Also when nobody was there to be told."""
-    day = Day(toy_world(), tmp_path)
-    day.start()
-    day.terminal.begin()
-    lose(day)
-    submit(day)
-    day.world.append(DeviceMissing(DEVICE, "stolen, it seemed"))
-    day.box.online = True
+    day = given_up(tmp_path)
     with day.line.working():
-        for _ in range(300):
-            if day.line.state is LineState.REFUSED:
-                break
-            threading.Event().wait(0.1)
+        wait_until(lambda: day.line.state is LineState.REFUSED)
     with pytest.raises(Rejected, match="missing"):
         day.line.check()
     day.end()

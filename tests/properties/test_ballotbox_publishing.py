@@ -250,6 +250,18 @@ def test_hints_are_published_beside_their_ballots(live: Live) -> None:
     assert set(hints[:first]) == {b""}
 
 
+def test_looking_too_early_leaves_nothing_behind(live: Live) -> None:
+    """However often groups come before the next checkpoint may be published."""
+    slow = Publisher(live.board, live.directory, interval=60)
+    slow.step()
+    live.play()
+    threads = threading.active_count()
+    for _ in range(20):
+        slow.step()
+    assert threading.active_count() == threads
+    slow.close()
+
+
 def test_groups_that_come_fast_are_published_together(tmp_path: Path) -> None:
     """A checkpoint stays for its interval, so that witnesses can sign it."""
     live = Live(tmp_path)

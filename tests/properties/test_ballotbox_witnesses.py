@@ -5,7 +5,8 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -15,8 +16,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from ballotbox.board import Board
 from ballotbox.errors import StoreDamaged
 from ballotbox.high_water import HighWater
-from ballotbox.store import SqliteStore
+from ballotbox.store import SqliteStore, StoredCheckpoint
 from ballotbox.witnesses import Witnesses
+from cli.checking_witnesses import ask_witnesses
 from crypto.parameters import TOY
 from observers.witness import NEVER, Answer, Latest, admit, decide, known_logs
 from record.artifacts import Role
@@ -261,6 +263,64 @@ def test_a_witness_that_only_says_so_stops_no_board_that_runs(watched: Watched) 
             witnesses.check()
         watched.grow()
         assert "does not show them" in witnesses.notices()[0]
+
+
+@contextmanager
+def dripping(witness: Witness) -> Iterator[Witness]:
+    """A witness whose answer never ends, a byte at a time."""
+    over = threading.Event()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            with suppress(OSError):
+                while not over.wait(0.02):
+                    self.wfile.write(b"x")
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield replace(witness, url=f"http://127.0.0.1:{server.server_port}")
+        over.set()
+        server.shutdown()
+
+
+def test_an_answer_that_never_ends_is_given_up(
+    watched: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By a server that runs, and by whoever checks one before it serves."""
+    fake = Fake(watched.world, "north")
+    monkeypatch.setattr("ballotbox.witnesses._WHOLE", 0.3)
+    monkeypatch.setattr("cli.checking_witnesses._WHOLE", 0.3)
+    with dripping(Witness("north", fake.key)) as witness:
+        witnesses = watched.witnesses(witness)
+        witnesses.ask_once(10)
+        assert "takes too long" in witnesses.notices()[0]
+        (asked,) = ask_witnesses(Policy((), (witness,)), watched.board.head())
+        assert "takes too long" in asked.trouble
+
+
+def test_a_mistake_of_ours_is_a_notice_and_asked_again(watched: Watched) -> None:
+    """It neither ends the thread that asks nor hides; what it is about is not said."""
+    fake = Fake(watched.world, "north")
+    heads = iter([KeyError("secret")])
+
+    def head() -> StoredCheckpoint:
+        for error in heads:
+            raise error
+        return watched.board.head()
+
+    with fake.listening() as witness:
+        policy = Policy((), (witness,))
+        witnesses = Witnesses(watched.board, policy, watched.high_water, head)
+        witnesses.ask_once(10)
+        assert [one.problem for one in witnesses.standings()] == ["KeyError"]
+        witnesses.ask_once(10)
+        assert watched.cosigned(fake) == [1]
+        assert witnesses.notices() == ()
 
 
 def test_a_witness_without_a_url_is_not_asked(watched: Watched) -> None:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from ballotbox.board import Board
-from ballotbox.errors import StoreFailed
+from ballotbox.errors import StoreFailed, StoreNotLeading
 from ballotbox.store import SqliteStore
 from cli.serve_acts import Acts, Start, checked, settings_text, starting, stopping
 from crypto.parameters import TOY
@@ -181,3 +181,25 @@ def test_leading_again(board: Board) -> None:
         "leads again: the database was away",
     ]
     assert actions(board).count(Action.KEYS_USED) == 1
+
+
+def test_a_lead_that_is_lost_again_at_once_ends_nothing(
+    board: Board, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The next time it says so."""
+    acts = Acts(board, START, lambda: NOW)
+    acts.started()
+    acts.lost()
+
+    def gone(*_: object) -> Sequence[bytes]:
+        raise StoreNotLeading("the database is away")
+
+    with monkeypatch.context() as patch:
+        for name in ("append", "read"):
+            patch.setattr(board.store, name, gone)
+        with pytest.raises(StoreNotLeading):
+            board.publish(Operation(Role.SERVER, Action.SERVER_STOPPED, "another", MINUTE))
+        acts.leads_again()
+    board.resume()
+    acts.leads_again()
+    assert actions(board)[-2:] == [Action.SERVER_STARTED] * 2

@@ -101,7 +101,7 @@ def test_admission_is_counted() -> None:
     admission = CountedAdmission(world.artifacts[0], workers=0, numbers=metrics)
     plain = Plain({"president": (0, 1, 0)}, unit="village", style="short")
     ballot = world.sign(encrypt(world, plain).ballot)
-    admission.verify(world.keys, ballot)
+    admission.submit(world.keys, ballot).result()
     metrics.grown(1)
     found = samples(metrics)
     assert found["sailau_admission_seconds_count", ()] == 1
@@ -194,7 +194,7 @@ def test_a_refused_ballot_is_counted_too() -> None:
     plain = Plain({"president": (0, 1, 0)}, unit="village", style="short")
     other = World.create(TOY[-1])
     with pytest.raises(Rejected):
-        admission.verify(other.keys, world.sign(encrypt(world, plain).ballot))
+        admission.submit(other.keys, world.sign(encrypt(world, plain).ballot)).result()
     metrics.grown(1)
     assert samples(metrics)["sailau_admission_seconds_count", ()] == 1
     admission.close()
