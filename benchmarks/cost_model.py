@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from verifier.multipower import best_window
+from verifier.multipower import best_window, multiplications
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,14 +87,6 @@ class Counted:
     multiplications: float
 
 
-def _product(count: int, bits: int) -> float:
-    """Multiplications for a product of so many powers, as `verifier.multipower` makes it."""
-    window = best_window(count, bits)
-    if not window:  # interleaved: a table of 8 and a digit in every five bits
-        return bits + count * (8 + bits / 5)
-    return -(-bits // window) * (count * (1 - 0.5**window) + (2 << window)) + 5 * bits
-
-
 def count_batch(ballots: int, options: int) -> Counted:
     """Count for ballots of one contest: ranges of 0 or 1, a limit of one, a nonce.
 
@@ -102,8 +94,8 @@ def count_batch(ballots: int, options: int) -> Counted:
     one. Exponents of commitments have 128 bits, those of bases 256.
     """
     commitments, bases = ballots * (4 * options + 4 + 1), ballots * (2 * options + 1)
-    whole = _product(commitments, 128) + _product(bases, 256)
     windows = best_window(commitments, 128), best_window(bases, 256)
+    whole = multiplications(commitments, 128, windows[0]) + multiplications(bases, 256, windows[1])
     return Counted(ballots, *windows, whole / (ballots * options))
 
 

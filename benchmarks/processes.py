@@ -9,28 +9,20 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from benchmarks.side_by_side import Note, Scale, processor, verify_whole
-from benchmarks.verification import (
-    OPTIONS,
-    make_sample,
-    manifest,
-    open_books,
-    repeated,
-    run,
-    wall,
-)
+from benchmarks.proofs import processor
+from benchmarks.side_by_side import Note, Scale, verify_whole
+from benchmarks.verification import OPTIONS, make_sample, manifest, time_jobs
 from crypto.parameters import STANDARD
 from tests.decrypting import play_election
 from tests.publishing import publish
 from tests.world import manifest_bytes
-from verifier.workers import LocalExecutor, Setting
 
 JOB_SAMPLE = 200
 QUORUM = 8
@@ -38,26 +30,18 @@ QUORUM = 8
 
 
 def measure_jobs(scale: Scale, note: Note) -> dict[str, Any]:
-    """Seconds of one and of two processes on the same ballots, in turns, started afresh.
+    """What `time_jobs` finds of batches."""
 
-    Of several turns the least counts: the rest is what other programs took.
-    """
+    def rounds() -> Iterator[int]:
+        for number in range(1, scale.job_rounds + 1):
+            note(f"one process and two, round {number} of {scale.job_rounds}")
+            yield number
+
     size = min(JOB_SAMPLE, scale.job_ballots)
-    seconds: dict[int, list[float]] = {1: [], 2: []}
     with TemporaryDirectory() as name:
         folder, sample = Path(name), make_sample(size)
         sample.publish(folder)
-        books = open_books(folder)
-        vote, extended = int(books.keys.vote), books.keys.extended_hash
-        setting = Setting(str(folder), books.election, extended, vote, False)
-        shards = list(repeated(sample, folder, False, scale.job_ballots // size))
-        for number in range(1, scale.job_rounds + 1):
-            note(f"one process and two, round {number} of {scale.job_rounds}")
-            for jobs, values in seconds.items():
-                values.append(wall(partial(run, LocalExecutor(jobs), setting, shards)))
-    ballots = sum(len(shard.ballots) for shard in shards)
-    one, two = min(seconds[1]), min(seconds[2])
-    return {"ballots": ballots, "one": one, "two": two, "ratio": one / two}
+        return time_jobs(sample, folder, False, scale.job_ballots // size, rounds())
 
 
 def _manifest(units: int) -> bytes:

@@ -85,6 +85,13 @@ def verify_together(key: PublicKey, many: Sequence[Proved]) -> None:
     batch.verify(key.group, [claims])
 
 
+def processor(action: Callable[[], object], count: int = 1) -> float:
+    """Milliseconds of the processor for one of `count` things."""
+    begin = time.process_time()
+    action()
+    return (time.process_time() - begin) * 1000 / count
+
+
 def each(
     verify: Callable[[PublicKey, Proved], None], key: PublicKey, many: Sequence[Proved]
 ) -> None:
@@ -118,9 +125,7 @@ def measure(key: PublicKey, rounds: int, largest: int) -> list[Row]:
     spent: dict[str, list[float]] = {what: [] for what in ways}
     for _ in range(rounds):
         for what, (count, action) in ways.items():
-            begin = time.process_time()
-            action()
-            spent[what].append((time.process_time() - begin) * 1000 / count)
+            spent[what].append(processor(action, count))
     plain = median(spent["verify, plain powmod"])
     return [
         Row(what, ways[what][0], median(found), plain / median(found))

@@ -18,7 +18,6 @@ import json
 import os
 import pstats
 import subprocess
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -31,6 +30,7 @@ from typing import Any, Self
 
 from ballotbox.encryption import encrypt_ballot, prepare
 from benchmarks import belenios, proofs
+from benchmarks.proofs import processor
 from benchmarks.verification import DEVICE, OPTIONS, Plain, Sample, make_sample, open_books
 from crypto.discrete_log import DiscreteLog
 from crypto.elgamal import PublicKey
@@ -303,13 +303,6 @@ class SideBySide:
         profiler = cProfile.Profile()
         profiler.runcall(checker.check, works)
         return shares(pstats.Stats(profiler))
-
-
-def processor(action: Action, count: int = 1) -> float:
-    """Milliseconds of the processor for one of `count` things."""
-    begin = time.process_time()
-    action()
-    return (time.process_time() - begin) * 1000 / count
 
 
 def _size(folder: Path, part: str) -> int:

@@ -118,24 +118,16 @@ def combine_shares(group: Group, partials: Mapping[int, mpz]) -> mpz:
     return interpolation(group, partials.keys()).combine(group, partials)
 
 
-def combine(
-    group: Group,
-    he: bytes,
-    context: bytes,
-    ciphertext: Ciphertext,
-    parts: Mapping[int, tuple[mpz, mpz, mpz]],
-) -> JointDecryption:
-    """Combine (M_i, a_i, b_i) of every i in U, the keys of `parts` (86, 89-91)."""
-    return combine_all(group, he, [(context, ciphertext)], [parts])[0]
-
-
 def combine_all(
     group: Group,
     he: bytes,
     places: Sequence[tuple[bytes, Ciphertext]],
     parts: Sequence[Mapping[int, tuple[mpz, mpz, mpz]]],
 ) -> list[JointDecryption]:
-    """`combine` for the contexts and ciphertexts of `places`, all with the same U."""
+    """Combine (M_i, a_i, b_i) of every i in U for each of `places` (86, 89-91).
+
+    `places` are contexts and ciphertexts; the keys of `parts`, the same for all, are U.
+    """
     if not parts:
         return []
     w = interpolation(group, parts[0].keys())

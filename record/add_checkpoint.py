@@ -16,9 +16,7 @@ from dataclasses import dataclass
 
 from crypto.errors import Malformed
 from record import note
-from record.checkpoint import SignedCheckpoint, parse_checkpoint, parse_size
-from record.merkle import HASH_BYTES
-from record.note import parse_base64
+from record.checkpoint import SignedCheckpoint, parse_checkpoint, parse_hash, parse_size
 
 PATH = "add-checkpoint"
 """Below a witness's submission prefix."""
@@ -64,7 +62,7 @@ def parse_add_checkpoint(data: bytes, field: str = "request") -> AddCheckpoint:
     old_size = parse_size(first.removeprefix("old "), f"{field}, old size")
     if len(hashes) > MAX_HASHES:
         raise Malformed(field, f"has {len(hashes)} hashes, more than {MAX_HASHES}")
-    proof = tuple(_hash(line, field) for line in hashes)
+    proof = tuple(parse_hash(line, field) for line in hashes)
     signed = parse_checkpoint(checkpoint, f"{field}, checkpoint", any_log=True)
     return AddCheckpoint(old_size, proof, checkpoint, signed)
 
@@ -75,10 +73,3 @@ def parse_known_size(data: bytes, field: str = "answer") -> int:
     if not text.endswith("\n") or len(data) > 32:
         raise Malformed(field, "is not a tree size and a newline")
     return parse_size(text[:-1], field)
-
-
-def _hash(line: str, field: str) -> bytes:
-    digest = parse_base64(line, field)
-    if len(digest) != HASH_BYTES:
-        raise Malformed(field, f"has a hash of {len(digest)} bytes instead of {HASH_BYTES}")
-    return digest

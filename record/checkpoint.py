@@ -154,6 +154,14 @@ def parse_size(text: str, field: str) -> int:
     return int(text)
 
 
+def parse_hash(text: str, field: str, what: str = "hash") -> bytes:
+    """A hash of 32 bytes in base64; raises Malformed, which calls it `what`."""
+    digest = parse_base64(text, field)
+    if len(digest) != HASH_BYTES:
+        raise Malformed(field, f"has a {what} of {len(digest)} bytes instead of {HASH_BYTES}")
+    return digest
+
+
 def _checkpoint(text: str, field: str, any_log: bool) -> Checkpoint:
     lines = text[:-1].split("\n")
     if len(lines) != 3 and not (any_log and len(lines) > 3):
@@ -164,7 +172,5 @@ def _checkpoint(text: str, field: str, any_log: bool) -> Checkpoint:
     origin, size, root = lines[:3]
     if not any_log:
         check_origin(origin, field)
-    digest = parse_base64(root, field)
-    if len(digest) != HASH_BYTES:
-        raise Malformed(field, f"has a root of {len(digest)} bytes instead of {HASH_BYTES}")
+    digest = parse_hash(root, field, "root")
     return Checkpoint(origin, parse_size(size, field), digest)

@@ -319,10 +319,7 @@ def verify_challenged_ballot(
     follows from its ciphertexts: what gives those gives the code (13.B). V14 comes
     first, since only a well-formed opening can be encrypted again.
     """
-    where = f"ballot {ballot.confirmation_code.hex()[:16]}"
-    contests = context.manifest.style(ballot.ballot_style).contests
-    labels = [c.label for c in contests]
-    _same_labels(("14.A", "14.B"), [c.contest for c in opened.contests], labels, where)
+    where, contests = _opened_contests(context, ballot, opened)
     for contest, plain in zip(contests, opened.contests, strict=True):
         values = [(s.option, s.value) for s in plain.selections]
         _well_formed(contest, values, f"{where}, contest {contest.label}")
@@ -341,16 +338,24 @@ def verify_decrypted_ballot(
 
     `places` are the ciphertexts of `ballot`, in its order.
     """
-    where = f"ballot {ballot.confirmation_code.hex()[:16]}"
-    contests = context.manifest.style(ballot.ballot_style).contests
-    labels = [c.label for c in contests]
-    _same_labels(("14.A", "14.B"), [c.contest for c in opened.contests], labels, where)
+    where, contests = _opened_contests(context, ballot, opened)
     for contest, plain in zip(contests, opened.contests, strict=True):
         values = [(o.option, o.count) for o in plain.options]
         _well_formed(contest, values, f"{where}, contest {contest.label}")
     options = (option for contest in opened.contests for option in contest.options)
     for place, option in zip(places, options, strict=True):
         verify_decrypted_option(keys, place, option, f"{where}, ")
+
+
+def _opened_contests(
+    context: ElectionContext, ballot: Ballot, opened: ChallengedBallotDecryption | DecryptedBallot
+) -> tuple[str, tuple[Contest, ...]]:
+    """14.A and 14.B; the place of the ballot, and the contests of its style."""
+    where = f"ballot {ballot.confirmation_code.hex()[:16]}"
+    contests = context.manifest.style(ballot.ballot_style).contests
+    labels = [contest.label for contest in contests]
+    _same_labels(("14.A", "14.B"), [c.contest for c in opened.contests], labels, where)
+    return where, contests
 
 
 def _well_formed(contest: Contest, values: Sequence[tuple[str, int]], where: str) -> None:

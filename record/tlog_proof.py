@@ -18,8 +18,8 @@ from dataclasses import dataclass
 
 from crypto.errors import InvalidProof, Malformed, Rejected
 from record import note
-from record.checkpoint import parse_checkpoint, parse_size
-from record.merkle import HASH_BYTES, verify_inclusion
+from record.checkpoint import parse_checkpoint, parse_hash, parse_size
+from record.merkle import verify_inclusion
 from record.note import parse_base64
 from record.policy import Judgement, Policy
 
@@ -75,7 +75,7 @@ def parse_tlog_proof(data: bytes, field: str = "tlog-proof") -> TlogProof:
     index = _index(lines, field)
     if len(lines) > MAX_HASHES:
         raise Malformed(field, f"has {len(lines)} hashes, more than {MAX_HASHES}")
-    hashes = tuple(_hash(line, field) for line in lines)
+    hashes = tuple(parse_hash(line, field) for line in lines)
     parse_checkpoint(checkpoint, f"{field}, checkpoint", any_log=True)
     return TlogProof(index, hashes, checkpoint, extra)
 
@@ -118,13 +118,6 @@ def _index(lines: list[str], field: str) -> int:
     if not lines or not lines[0].startswith("index "):
         raise Malformed(field, "has no index line where it belongs")
     return parse_size(lines.pop(0).removeprefix("index "), f"{field}, index")
-
-
-def _hash(line: str, field: str) -> bytes:
-    digest = parse_base64(line, field)
-    if len(digest) != HASH_BYTES:
-        raise Malformed(field, f"has a hash of {len(digest)} bytes instead of {HASH_BYTES}")
-    return digest
 
 
 def _encoded(data: bytes) -> str:

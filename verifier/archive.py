@@ -159,6 +159,12 @@ class ZipArchive:
 _MARKS = ("checkpoint", "artifacts/000")
 
 
+def _not_one(path: Path, records: int) -> NotARecord:
+    if records:
+        return NotARecord(f"{path} holds several records, in several folders")
+    return NotARecord(f"{path} holds no record: no file 'checkpoint' and no folder 'artifacts'")
+
+
 def _open_directory(path: Path) -> Archive:
     folders = [path]
     if not any((path / mark).is_file() for mark in _MARKS):
@@ -168,8 +174,7 @@ def _open_directory(path: Path) -> Archive:
             if child.is_dir() and any((child / mark).is_file() for mark in _MARKS)
         ]
     if len(folders) != 1:
-        what = "holds no record" if not folders else "holds several records"
-        raise NotARecord(f"{path} {what}: no file 'checkpoint' and no folder 'artifacts'")
+        raise _not_one(path, len(folders))
     return DirectoryArchive(folders[0])
 
 
@@ -189,8 +194,7 @@ def _open_zip(path: Path) -> Archive:
         prefixes = {""}
     if len(prefixes) != 1:
         archive.close()
-        what = "holds no record" if not prefixes else "holds several records"
-        raise NotARecord(f"{path} {what}: no file 'checkpoint' and no folder 'artifacts'")
+        raise _not_one(path, len(prefixes))
     return ZipArchive(archive, prefixes.pop())
 
 

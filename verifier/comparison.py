@@ -41,6 +41,14 @@ class _Unknown(Exception):
     """The record does not say enough to compare something."""
 
 
+def _witnessed(policy: Policy, checkpoint: Checkpoint) -> tuple[tuple[Cosignature, ...], str]:
+    """Return who of the known witnesses signed, or nobody and which signature is false."""
+    try:
+        return policy.cosignatures(checkpoint), ""
+    except FalseCosignature as error:
+        return (), str(error)
+
+
 class Comparison:
     """Compares what is given with a record."""
 
@@ -78,15 +86,12 @@ class Comparison:
     def _record(self, policy: Policy, checkpoint: Checkpoint, log_key: str | None) -> Exhibit:
         key = self._election.log_key if self._election else None
         signed: tuple[Cosignature, ...] = ()
-        problem, place = "", Place(file="checkpoint")
+        place = Place(file="checkpoint")
         # The key that was announced takes the place of the policy's logs.
         if key is not None and log_key is None and not policy.knows(key):
             problem, place = f"the policy knows {policy.log_names}, not the record's log", Place()
         else:
-            try:
-                signed = policy.cosignatures(checkpoint)
-            except FalseCosignature as error:
-                problem = str(error)
+            signed, problem = _witnessed(policy, checkpoint)
         met = policy.met_by(signed)
         if not problem and not met:
             names = ", ".join(c.name for c in signed) or "no known witness"
@@ -107,12 +112,7 @@ class Comparison:
         policy = self._given.policy
         if policy is None:
             return (), None
-        signed: tuple[Cosignature, ...] = ()
-        problem = ""
-        try:
-            signed = policy.cosignatures(checkpoint)
-        except FalseCosignature as error:
-            problem = str(error)
+        signed, problem = _witnessed(policy, checkpoint)
         self._findings.check("R.given-policy", not problem, Place(file=file), problem, _BEARER)
         return signed, policy.met_by(signed) and not problem
 

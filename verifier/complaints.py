@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -48,8 +49,8 @@ class Complaints:
         self._reread = reread
         self._shares_at: dict[int, int] = {}
         self._last_read: tuple[int, pb.EncryptedShares] | None = None
-        self._complaints: dict[tuple[int, int], _Complaint] = {}
-        """By receiver and sender."""
+        self._complaints: defaultdict[int, dict[int, _Complaint]] = defaultdict(dict)
+        """By receiver, then by sender."""
         self._confirmed: set[int] = set()
 
     def shares(self, sender: int, artifact: int) -> None:
@@ -62,18 +63,18 @@ class Complaints:
         problem = ""
         if sender == receiver or not 1 <= sender <= self._election.trustees:
             problem = f"it complains of {sender}, who is no other trustee"
-        elif (receiver, sender) in self._complaints:
+        elif sender in self._complaints[receiver]:
             problem = f"it has complained of trustee {sender} before"
         elif receiver in self._confirmed:
             problem = "it complains after its own confirmation"
         reader.findings.check("R.complaint", not problem, reader.place, problem, reader.culprit)
         if not problem or receiver in self._confirmed:
             number = reader.place.artifact or 0
-            self._complaints.setdefault((receiver, sender), _Complaint(number))
+            self._complaints[receiver].setdefault(sender, _Complaint(number))
 
     def answer(self, statement: pb.ShareAnswer, reader: Reader) -> None:
         """Check an answer (R.share-answer); a right one shows that the complaint was false."""
-        complaint = self._complaints.get((statement.recipient, statement.trustee))
+        complaint = self._complaints[statement.recipient].get(statement.trustee)
         problem = ""
         if complaint is None:
             problem = f"trustee {statement.recipient} has not complained of this trustee"
@@ -92,14 +93,14 @@ class Complaints:
 
     def awaits(self, receiver: int, sender: int) -> bool:
         """Whether a complaint waits for its answer."""
-        complaint = self._complaints.get((receiver, sender))
+        complaint = self._complaints[receiver].get(sender)
         return complaint is not None and not complaint.answered
 
     def confirmation(self, trustee: int, reader: Reader) -> None:
         """Check that whoever confirms has no complaint without an answer (R.complaint)."""
         self._confirmed.add(trustee)
-        for (receiver, sender), complaint in self._complaints.items():
-            if receiver == trustee and not complaint.answered:
+        for sender, complaint in self._complaints[trustee].items():
+            if not complaint.answered:
                 message = f"it confirms while its complaint of trustee {sender} is unanswered"
                 reader.findings.failed("R.complaint", reader.place, message, reader.culprit)
 

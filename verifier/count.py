@@ -20,6 +20,10 @@ from verifier.survey import Books, Survey
 from verifier.targets import TallyTarget, Target
 from verifier.wire import Reader, kind_of, parse_artifact
 
+_PATIENCE = 100
+"""Sessions of ballots whose turn it is not; after so many, the parts of no other are looked at.
+For each a ballot is read again, which takes far more room than the session."""
+
 
 class Count:
     """Follows the record from the close of the polls once more."""
@@ -49,6 +53,7 @@ class Count:
             books.election, keys, table, books.ballots.challenges, log.at, findings
         )
         self._tallies = TallyTarget(group, books.counting)
+        self._astray = 0
         decryptions = Decryptions(group, keys.vote, table, keys.extended_hash, findings)
         commitments = self._commitments(log) if batch is not None else {}
         books.counting.check(decryptions, batch, commitments)
@@ -113,7 +118,6 @@ class Count:
             return self._tallies, "tallies have no confirmation code" if code else ""
         if statement.purpose != BALLOT:
             return None, "drills are over when the polls are closed"
-        target = self._openings.target(code)
         problem = ""
         if (reader.place.artifact or 0) < self._survey.last_tally or (
             len(self._tallies) and not self._survey.last_tally
@@ -121,7 +125,10 @@ class Count:
             problem = "the ballot's session stands before the last decrypted tally"
         elif code != self._openings.awaited():
             problem = "the next challenged ballot that is not opened is another one"
-        return target, problem
+        self._astray += bool(problem)
+        if self._astray > _PATIENCE:
+            return None, problem
+        return self._openings.target(code), problem
 
     def _end_session(self) -> None:
         self._decryption.end()

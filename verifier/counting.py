@@ -12,7 +12,7 @@ from verifier.batch import Batch, Claim
 from verifier.election import Election
 from verifier.findings import Findings, Place
 from verifier.manifest import Cell, Contest
-from verifier.options import Decryptions, Option, read_option
+from verifier.options import TOGETHER, Decryptions, Option, read_option
 from verifier.schema import pb
 from verifier.small_units import TallySet
 from verifier.tally import EncryptedCell, Tallies
@@ -20,8 +20,6 @@ from verifier.wire import SPARE, Reader
 
 _SERVER = "server"
 _ADMINISTRATOR = "administrator"
-_TOGETHER = 512
-"""Options in a batch."""
 
 Commitments = Mapping[tuple[TallySet, int], tuple[mpz, mpz]]
 """(a, b) of an option of a tally, by its position from 0; unchecked."""
@@ -165,8 +163,8 @@ class Counting:
             for key, options in self.decrypted.items()
             for position, option in options.items()
         ]
-        for i in range(0, len(entries), _TOGETHER):
-            some = entries[i : i + _TOGETHER]
+        for i in range(0, len(entries), TOGETHER):
+            some = entries[i : i + TOGETHER]
             known = [False] * len(some)
             if batch is not None:
                 known = batch.search([_claim(decryptions, commitments, *entry) for entry in some])

@@ -15,7 +15,8 @@ from verifier.conduct import Conduct
 from verifier.election import Election
 from verifier.findings import Findings, Place
 from verifier.hashing import HASH_WIDTH
-from verifier.options import Option
+from verifier.options import Option, usable
+from verifier.order import ROUNDS
 from verifier.schema import pb
 from verifier.seats import said_in
 from verifier.sessions import Combined, Part, Session, Sessions
@@ -25,11 +26,6 @@ from verifier.transcripts import check_transcript
 from verifier.wire import Reader, kind_of, parse_artifact
 
 _SERVER = "server"
-_ROUND = {
-    "decryption_commitments": "commitments",
-    "decryption_shares": "shares",
-    "decryption_responses": "responses",
-}
 
 
 class Decryption:
@@ -62,7 +58,7 @@ class Decryption:
         kind = kind_of(artifact)
         part: Part = getattr(artifact, kind)
         size = len(_entries(part))
-        session = self.sessions.admit(_ROUND[kind], part, size, said_in(artifact), reader)
+        session = self.sessions.admit(ROUNDS[kind], part, size, said_in(artifact), reader)
         if session is None:
             return
         if isinstance(part, pb.DecryptionCommitments):
@@ -91,17 +87,17 @@ class Decryption:
         for i, published in enumerate(part.shares, start=part.first):
             place = target_of(session).place(reader.place, i)
             share = read_share(part.trustee, published, reader, place)
-            usable = all(reader.in_p(x) for x in share.numbers())
+            is_usable = usable(self._group, share.numbers())
             if not members[i - part.first] and not self._is_member(share):
                 session.outside.add((part.trustee, i))
                 message = "M_i, a_i or b_i is not in the group"
                 self._findings.failed("R.decryption-share", place, message, reader.culprit)
                 # What it combines to has no meaning, and so no response of the others either.
                 session.tainted[i].add(part.trustee)
-            if not usable or not self._shares.opens(session, share, i):
+            if not is_usable or not self._shares.opens(session, share, i):
                 session.unopened[part.trustee, i] = place
                 session.tainted[i].add(part.trustee)
-            if usable:
+            if is_usable:
                 combined = session.combined[i]
                 combined.a = combined.a * share.a % p
                 combined.b = combined.b * share.b % p
@@ -116,8 +112,8 @@ class Decryption:
             return [False] * len(part.shares)
         claims: list[Claim | None] = []
         for share in self._quietly(part):
-            usable = all(0 < x < self._group.p for x in share.numbers())
-            claims.append(Claim(members=list(share.numbers())) if usable else None)
+            numbers = share.numbers()
+            claims.append(Claim(members=list(numbers)) if usable(self._group, numbers) else None)
         return self._batch.search(claims)
 
     def _quietly(self, part: pb.DecryptionShares) -> list[Share]:
@@ -258,7 +254,7 @@ class Decryption:
         session = self.sessions.current
         if session is None or session.number != part.session:
             return False
-        known = session.statements.get((part.trustee, _ROUND[kind], part.first))
+        known = session.statements.get((part.trustee, ROUNDS[kind], part.first))
         return known is not None and known.contradicted_by(said_in(artifact))
 
     def judge(self, artifact: pb.Artifact, reader: Reader) -> None:
@@ -271,7 +267,7 @@ class Decryption:
         session = self.sessions.current
         if session is None or session.target is None:
             return
-        if session.misplaced(_ROUND[kind], part, len(_entries(part))):
+        if session.misplaced(ROUNDS[kind], part, len(_entries(part))):
             return
         check_transcript(reader, part.transcript, session.root)
         if isinstance(part, pb.DecryptionShares):

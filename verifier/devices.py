@@ -14,11 +14,10 @@ from verifier.findings import Findings
 from verifier.hashing import chain_hash, closing_input, device_information_hash
 from verifier.manifest import Device
 from verifier.schema import pb
-from verifier.wire import Reader
+from verifier.wire import MAX_TEXT, Reader
 
 _NONE = b"\x00\x00\x00\x00"
 _SIMPLE = b"\x00\x00\x00\x01"
-_MAX_REASON = 2000
 _MOST = 8
 """Hashes a chain may hang on. They multiply with every further fault, and need not."""
 
@@ -172,7 +171,7 @@ class Devices:
         """Check the administrator's statement that a device cannot close."""
         chain = self.chains.get(statement.device)
         size = len(statement.reason.encode())
-        holds = chain is not None and 1 <= size <= _MAX_REASON
+        holds = chain is not None and 1 <= size <= MAX_TEXT
         message = "the manifest has no such device, or the reason is empty or too long"
         self._findings.check("R.device-close", holds, reader.place, message, reader.culprit)
         if chain is None:
@@ -182,7 +181,8 @@ class Devices:
             self._findings.failed("R.order", reader.place, message, reader.culprit)
             return
         chain.state = "missing"
-        chain.reason = statement.reason
+        # What is too long has failed by now, and need not be kept whole.
+        chain.reason = statement.reason[:MAX_TEXT]
 
     def unaccounted(self) -> list[str]:
         """Return the devices that have neither closed nor been declared missing."""

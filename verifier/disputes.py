@@ -8,11 +8,10 @@ other. Nobody has to be believed: the log's two signatures convict it.
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import dataclass
-from typing import Any
 
+from verifier.manifest_rules import ShapeError, load_json
 from verifier.note import Checkpoint, NoteError, VerifierKey, parse_checkpoint
 from verifier.policy import Cosignature, FalseCosignature, Policy
 from verifier.receipts import Receipt, Refused, parse_receipt
@@ -78,24 +77,13 @@ class Judgement:
 # --- reading
 
 
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise NoteError("a member stands twice in one object")
-    return found
-
-
 def _members(data: bytes) -> dict[str, str]:
     if len(data) > MAX_DISPUTE:
         raise NoteError(f"it has {len(data)} bytes, more than {MAX_DISPUTE}")
     try:
-        document = json.loads(data.decode("utf-8"), object_pairs_hook=_unique)
-    except UnicodeDecodeError as error:
-        raise NoteError("it is not UTF-8") from error
-    except NoteError:
-        raise
-    except (ValueError, RecursionError) as error:
-        raise NoteError(f"it is not JSON: {str(error)[:200]}") from error
+        document = load_json(data)
+    except ShapeError as error:
+        raise NoteError(str(error)[:200]) from error
     if not isinstance(document, dict) or document.get("format") != FORMAT:
         raise NoteError(f"it is not an object whose format is {FORMAT!r}")
     for name in (*_MEMBERS, *document):

@@ -31,9 +31,11 @@ class Place:
     contest: str | None = None
     option: str | None = None
 
-    def at(self, **changes: Part | None) -> Place:
-        """Return the same place, said more exactly."""
-        return replace(self, **changes)  # type: ignore[arg-type]
+    def at(self, **changes: Part) -> Place:
+        """Return the same place, said more exactly; what is too long for a report is cut."""
+        # Labels come from the record: a megabyte of one must not be kept a thousand times.
+        cut = {name: _clipped(value) for name, value in changes.items()}
+        return replace(self, **cut)  # type: ignore[arg-type]
 
     def items(self) -> Iterator[tuple[str, Part]]:
         """Yield the parts that are set, in reading order."""
@@ -102,8 +104,7 @@ class Findings:
         """Record that a check did not hold."""
         self._count(check).failed += 1
         if len(self.failures) < self._limit:
-            # Labels come from the record: a megabyte of one must not be kept a thousand times.
-            clipped = place.at(**{name: _clipped(value) for name, value in place.items()})
+            clipped = place.at(**dict(place.items()))
             self.failures.append(Failure(check, clipped, message[: 2 * _CLIP], culprit[:_CLIP]))
 
     def check(

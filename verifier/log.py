@@ -15,12 +15,12 @@ from verifier.archive import Archive, FileDamaged, FileMissing, Stream, read_fil
 from verifier.compact import DigestMap
 from verifier.findings import Findings, Place
 from verifier.frames import Frames, Item, kind_of_entry, split_bundle
+from verifier.hashing import HASH_WIDTH
 from verifier.merkle import TILE_WIDTH, Frontier, Tiles, leaf_hash, tile_name, tile_path
 from verifier.schema import pb
 from verifier.wire import MAX_ARTIFACT
 
 _MAX_BUNDLE = TILE_WIDTH * 130
-_HASH = 32
 _CHUNK = 1 << 20
 _PUBLISHER = "publisher"
 
@@ -81,6 +81,7 @@ class Log:
         self._digests: list[bytes] = []
         self._offsets = array("Q")
         self._known = DigestMap()
+        self._copies: dict[int, int] = {}
         self._bundle: list[bytes] | None = None
         self._tile: bytes | None = None
         self._tiles = Tiles()
@@ -159,11 +160,11 @@ class Log:
     def _read_tile(self, level: int, number: int, width: int) -> bytes | None:
         path = tile_path(level, number, width)
         try:
-            data = read_file(self._archive, path, TILE_WIDTH * _HASH)
+            data = read_file(self._archive, path, TILE_WIDTH * HASH_WIDTH)
         except (FileMissing, FileDamaged) as error:
             self._fail("R.tile", path, str(error))
             return None
-        if len(data) != width * _HASH:
+        if len(data) != width * HASH_WIDTH:
             self._fail("R.tile", path, f"it holds {len(data)} bytes, not {width} hashes of 32")
             return None
         return data
@@ -194,7 +195,7 @@ class Log:
         leaves = {leaf_hash(entry)} | ({leaf_hash(published)} if published is not None else set())
         leaf = leaf_hash(entry)
         if self._tile is not None:
-            stored = self._tile[row * _HASH : (row + 1) * _HASH]
+            stored = self._tile[row * HASH_WIDTH : (row + 1) * HASH_WIDTH]
             message = "the leaf hash in the tile is not that of the entry"
             place = Place(artifact=item.number)
             if self._findings.check("R.tile", stored in leaves, place, message, _PUBLISHER):
@@ -206,7 +207,10 @@ class Log:
             self.roots[self._frontier.size] = self._frontier.root()
         for level, number, hashes in self._tiles.append(leaf):
             self._check_tile(level, number, hashes)
-        return self._known.add(sha256, item.number)
+        earlier = self._known.add(sha256, item.number)
+        if earlier is not None and item.number in self._indexes:
+            self._copies[item.number] = earlier
+        return earlier
 
     def _check_tile(self, level: int, number: int, hashes: list[bytes]) -> None:
         if level == 0 or self._size is None:
@@ -264,7 +268,10 @@ class Log:
             raise Changed(f"{_artifacts_path(file)} changed while it was being verified")
 
     def at(self, number: int) -> bytes:
-        """Return one artifact again, by its number. Raises Changed."""
+        """Return one artifact again, by its number. Raises Changed.
+
+        One that repeats an earlier one can be had if its index was named to `watch`.
+        """
         path = _artifacts_path(number // TILE_WIDTH)
         try:
             with self._archive.open(path) as stream:
@@ -272,6 +279,7 @@ class Log:
                 data = Frames(stream).next() or b""
         except (FileMissing, FileDamaged) as error:
             raise Changed(f"{path} changed while it was being verified: {error}") from error
-        if self._known.get(hashlib.sha256(data).digest()) != number:
+        first = self._copies.get(number, number)
+        if self._known.get(hashlib.sha256(data).digest()) != first:
             raise Changed(f"{path} changed while it was being verified")
         return data

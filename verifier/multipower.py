@@ -150,14 +150,20 @@ def from_bits(products: Sequence[mpz], p: mpz) -> mpz:
     return result
 
 
+def multiplications(count: int, bits: int, window: int) -> float:
+    """Those of a product of so many powers, by buckets; interleaved, if the window is 0."""
+    if not window:  # a table, and a digit in every five bits
+        return bits + count * (_ODD + bits / (_WINDOW + 1))
+    return -(-bits // window) * (count * (1 - 0.5**window) + (2 << window)) + 5 * bits
+
+
 def best_window(count: int, bits: int) -> int:
     """The bits of a window with the fewest multiplications; 0 where interleaving has fewer."""
-    # Interleaved: a table and a digit in every five bits, and a Jacobi symbol (3 multiplications).
-    best, fewest = 0, bits + count * (_ODD + bits / (_WINDOW + 1) + 3)
+    # Interleaved, each base has its Jacobi symbol computed, which takes as long as three.
+    best, fewest = 0, multiplications(count, bits, 0) + 3 * count
     fewest = fewest if count < 2000 else inf  # its tables take room
     for window in range(2, 15):
-        windows = -(-bits // window)
-        cost = windows * (count * (1 - 0.5**window) + (2 << window)) + 5 * bits
+        cost = multiplications(count, bits, window)
         if cost < fewest:
             best, fewest = window, cost
     return best

@@ -45,6 +45,7 @@ class Openings:
         self._opened: set[bytes] = set()
         self._last = -1
         self._reread = reread
+        self._last_read: tuple[bytes, pb.Ballot] | None = None
         self._findings = findings
 
     def awaited(self) -> bytes | None:
@@ -59,9 +60,12 @@ class Openings:
         return BallotTarget(self._group, self._manifest, self._ballot(code), code)
 
     def _ballot(self, code: bytes) -> pb.Ballot:
-        artifact, _ = parse_artifact(self._reread(self._challenges[code]))
-        assert artifact is not None, "the bytes are those that were parsed before"
-        return artifact.ballot
+        """Read a challenged ballot again, if it is not the one that was read last."""
+        if self._last_read is None or self._last_read[0] != code:
+            artifact, _ = parse_artifact(self._reread(self._challenges[code]))
+            assert artifact is not None, "the bytes are those that were parsed before"
+            self._last_read = code, artifact.ballot
+        return self._last_read[1]
 
     def _place(self, statement: _Statement, reader: Reader) -> Place:
         return reader.place.at(ballot=statement.confirmation_code[:32].hex())

@@ -14,11 +14,12 @@ from typing import Any
 from verifier.manifest_rules import is_label
 from verifier.schema import pb
 from verifier.signers import operator
-from verifier.wire import Reader
+from verifier.wire import MAX_TEXT, Reader
 
 MOST = 10_000
 """Acts kept for the report; beyond that they are only counted."""
-_MAX_TEXT = 2000
+ROOM = 32 << 20
+"""Characters of what they say that are kept, in all."""
 _MAX_DETAILS = 16_000
 _MINUTE = 60
 _MAX_TIME = 253_402_300_740
@@ -66,8 +67,9 @@ class Operations:
     def __init__(self) -> None:
         """Start with nothing."""
         self.acts: list[Act] = []
-        """The first of them, at most MOST."""
+        """The first of them, at most MOST and as many as there is ROOM for."""
         self.total = 0
+        self._room = ROOM
         self._said: dict[bytes, int] = {}
 
     def take(self, artifact: pb.Artifact, kind: str, reader: Reader) -> None:
@@ -81,7 +83,7 @@ class Operations:
             statement = getattr(artifact, kind)
             _check_time(statement.time, reader)
             if kind in _MAY_SAY_WHY:
-                _check_text(statement.reason, 0, _MAX_TEXT, "the reason", reader)
+                reader.check_text(statement.reason, 0, MAX_TEXT, "the reason")
             self._statement(statement, kind, reader)
 
     def _check_once(self, statement: pb.Operation, reader: Reader) -> None:
@@ -119,9 +121,10 @@ class Operations:
         details: str = "",
     ) -> None:
         self.total += 1
-        if len(self.acts) < MOST:
-            # What is too long has failed R.encoding already, and need not fill the report.
-            texts = reason[:_MAX_TEXT], subject[:_MAX_TEXT], details[:_MAX_DETAILS]
+        # What is too long has failed R.encoding already, and need not fill the report.
+        texts = reason[:MAX_TEXT], subject[:MAX_TEXT], details[:_MAX_DETAILS]
+        self._room -= sum(map(len, texts))
+        if len(self.acts) < MOST and self._room >= 0:
             index = reader.place.artifact or 0
             self.acts.append(Act(index, reader.culprit, action, _date(seconds), *texts))
 
@@ -132,8 +135,8 @@ def _check_form(statement: pb.Operation, reader: Reader) -> None:
         reader.problem(f"there is no role {statement.role}")
     if statement.action not in _ACTIONS:
         reader.problem(f"there is no action {statement.action}")
-    _check_text(statement.reason, 1, _MAX_TEXT, "the reason", reader)
-    _check_text(statement.details, 0, _MAX_DETAILS, "the details", reader)
+    reader.check_text(statement.reason, 1, MAX_TEXT, "the reason")
+    reader.check_text(statement.details, 0, _MAX_DETAILS, "the details")
     if statement.subject and not is_label(statement.subject):
         reader.problem("the subject is not a label")
     if not statement.time:
@@ -155,12 +158,6 @@ def _check_role(statement: pb.Operation, reader: Reader) -> None:
         problem = f"{action} {'needs' if detailed else 'has no'} details"
     culprit = operator(statement)
     reader.findings.check("R.operation", not problem, reader.place, problem, culprit)
-
-
-def _check_text(text: str, low: int, high: int, what: str, reader: Reader) -> None:
-    size = len(text.encode())
-    if not low <= size <= high:
-        reader.problem(f"{what} has {size} bytes, not {low} to {high}")
 
 
 def _check_time(seconds: int, reader: Reader) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from gmpy2 import mpz
@@ -15,6 +15,8 @@ from verifier.schema import pb
 from verifier.wire import Reader
 
 _SERVER = "server"
+TOGETHER = 512
+"""Options in a batch: their ciphertexts, or their decryptions."""
 
 
 @dataclass(slots=True)
@@ -42,9 +44,9 @@ def read_option(option: pb.DecryptedOption, reader: Reader, place: Place) -> Opt
     )
 
 
-def usable(group: Group, ciphertext: tuple[mpz, mpz]) -> bool:
-    """Whether both numbers of a ciphertext are elements at all."""
-    return all(0 < x < group.p for x in ciphertext)
+def usable(group: Group, numbers: Iterable[mpz]) -> bool:
+    """Whether all numbers of a ciphertext or of a share are elements at all."""
+    return all(0 < x < group.p for x in numbers)
 
 
 class Decryptions:

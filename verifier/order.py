@@ -83,7 +83,15 @@ AWAITED: dict[Phase, str] = {
 # What is missing at these steps is reported piece by piece under its own id
 # (R.tally-cells, 11.D, R.challenged).
 _NAMED_ELSEWHERE = {Phase.CLOSED, Phase.TALLIED}
-_PARTS = {"decryption_commitments", "decryption_shares", "decryption_responses"}
+
+ROUNDS: dict[str, str] = {
+    "decryption_commitments": "commitments",
+    "decryption_shares": "shares",
+    "decryption_responses": "responses",
+}
+"""The rounds of a session, by the kind of statement that its parts are; in order."""
+OF_SESSIONS = frozenset({"decryption_session", *ROUNDS})
+"""What sessions are made of."""
 
 
 class Order:
@@ -117,10 +125,10 @@ class Order:
         """Report what comes too early, and go to its phase if it tells that we are there."""
         if not (self.phase in _NAMED_ELSEWHERE and phase == self.phase + 1):
             self._failed(place, f"{name} stands here before {AWAITED[self.phase]}")
-        elif kind in _PARTS:
+        elif kind in ROUNDS:
             self._failed(place, f"{name} stands here outside of any session")
         # The statement that begins a phase is seldom a part or a drill.
-        if kind in _PARTS or (kind == "decryption_session" and self.phase is not Phase.CLOSED):
+        if kind in ROUNDS or (kind == "decryption_session" and self.phase is not Phase.CLOSED):
             return False
         self.phase = phase
         return True
@@ -172,7 +180,3 @@ class Trustees:
         if len(seen) == self._trustees:
             self._order.end(PHASES[kind][0])
         return True
-
-    def has_made(self, kind: str, trustee: int) -> bool:
-        """Whether a trustee has made its statement of a kind."""
-        return trustee in self._seen.get(kind, ())

@@ -6,7 +6,7 @@ import hashlib
 
 from verifier.findings import Findings
 from verifier.order import Phase
-from verifier.report import Counts, Drill, Header, Report, Total
+from verifier.report import Counts, Header, Report, Total
 from verifier.survey import Survey
 
 
@@ -28,7 +28,7 @@ def make_report(
         counts=_counts(survey, size),
         totals=_totals(survey),
         misconduct=survey.preparation.conduct.all() if survey.preparation else (),
-        drills=_drills(survey),
+        drills=tuple(survey.preparation.drills) if survey.preparation else (),
         operations=tuple(survey.operations.acts),
         operations_total=survey.operations.total,
     )
@@ -76,12 +76,4 @@ def _totals(survey: Survey) -> tuple[Total, ...]:
             () if sums is None else tuple(zip(contest.options, sums, strict=True)),
         )
         for contest, ballots, sums in books.counting.totals()
-    )
-
-
-def _drills(survey: Survey) -> tuple[Drill, ...]:
-    drills = survey.preparation.drills if survey.preparation else []
-    return tuple(
-        Drill(session.number, session.trustees, tuple(sorted(session.answered)))
-        for session in drills
     )

@@ -85,11 +85,6 @@ class Policy:
     quorum: bytes = _NONE
 
     @property
-    def demands(self) -> bool:
-        """Whether any witness is needed at all."""
-        return self.quorum != _NONE
-
-    @property
     def log_names(self) -> str:
         """The known logs, for a message."""
         return ", ".join(dict.fromkeys(key.name for key in self.logs)) or "any log"

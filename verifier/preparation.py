@@ -11,24 +11,18 @@ from verifier.conduct import Conduct
 from verifier.decryption import Decryption
 from verifier.election import Election
 from verifier.findings import Findings
-from verifier.order import Order, Phase, Trustees
+from verifier.order import OF_SESSIONS, Order, Phase, Trustees
+from verifier.report import Drill
 from verifier.schema import pb
 from verifier.seats import Seats
-from verifier.sessions import DRILL, Session, well_formed
+from verifier.sessions import DRILL, well_formed
 from verifier.signers import TRUSTEE
 from verifier.targets import DrillTarget
 from verifier.transcripts import Transcripts, check_transcript
 from verifier.trustee_statements import check_shares
-from verifier.wire import Reader
+from verifier.wire import MAX_TEXT, Reader
 
-_ROUNDS = {
-    "decryption_session",
-    "decryption_commitments",
-    "decryption_shares",
-    "decryption_responses",
-}
-_CEREMONY = TRUSTEE - _ROUNDS
-_MAX_REASON = 2000
+_CEREMONY = TRUSTEE - OF_SESSIONS
 
 
 class Preparation:
@@ -48,7 +42,8 @@ class Preparation:
         self.conduct = Conduct()
         self.ceremony = Ceremony(election, findings)
         self.decryption = Decryption(election, self.ceremony, self.conduct, roots, reread, findings)
-        self.drills: list[Session] = []
+        self.drills: list[Drill] = []
+        """Those that are over."""
         self.ended: tuple[str, str] | None = None
         """Why the key ceremony ended for good, and who is to blame."""
         self.keys: JointKeys | None = None
@@ -109,9 +104,7 @@ class Preparation:
             self._complaints.confirmation(trustee, reader)
 
     def _abandoned(self, statement: pb.CeremonyAbandoned, reader: Reader) -> None:
-        size = len(statement.reason.encode())
-        if not 1 <= size <= _MAX_REASON:
-            reader.problem(f"the reason has {size} bytes, not 1 to {_MAX_REASON}")
+        reader.check_text(statement.reason, 1, MAX_TEXT, "the reason")
         number = reader.place.artifact
         message = f"artifact {number} gives the key ceremony up: {statement.reason[:200]!r}"
         self.ended = (message, "administrator")
@@ -148,9 +141,7 @@ class Preparation:
             problem = ""
             if statement.confirmation_code:
                 problem = "a drill has no confirmation code"
-        session = self.decryption.sessions.begin(statement, reader, keys, target, problem)
-        if target is not None:
-            self.drills.append(session)
+        self.decryption.sessions.begin(statement, reader, keys, target, problem)
 
     def end_drill(self) -> None:
         """Close the drill that is on, if there is one."""
@@ -158,4 +149,6 @@ class Preparation:
         session = self.decryption.sessions.current
         if session is not None and isinstance(session.target, DrillTarget):
             self.decryption.drill(session, session.target)
+            answered = tuple(sorted(session.answered))
+            self.drills.append(Drill(session.number, session.trustees, answered))
         self.decryption.sessions.close()

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 
 from google.protobuf.message import DecodeError
 
+from verifier.hashing import HASH_WIDTH
 from verifier.merkle import leaf_hash
 from verifier.note import NoteError
 from verifier.schema import NUMBERS, pb
@@ -26,7 +27,6 @@ from verifier.wire import MAX_ARTIFACT
 KINDS = {1: "ballot", 2: "cast", 3: "challenge"}
 """What a receipt acknowledges, by the number of its kind."""
 
-_HASH = 32
 _MAX_STATEMENT = 4096
 """Bytes of a cast or challenge in a receipt; they have some two hundred."""
 
@@ -189,8 +189,8 @@ def _octets(fields: _Fields, number: int) -> bytes:
 
 def _hash(fields: _Fields, number: int, what: str) -> bytes:
     value = _octets(fields, number)
-    if len(value) != _HASH:
-        raise NoteError(f"{what} is {len(value)} bytes long, not {_HASH}")
+    if len(value) != HASH_WIDTH:
+        raise NoteError(f"{what} is {len(value)} bytes long, not {HASH_WIDTH}")
     return value
 
 

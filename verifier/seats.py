@@ -6,6 +6,7 @@ import hashlib
 from dataclasses import dataclass
 from typing import Any
 
+from verifier.hashing import HASH_WIDTH
 from verifier.schema import pb
 from verifier.wire import kind_of, unsigned
 
@@ -41,7 +42,9 @@ class Said:
 def said_in(artifact: pb.Artifact) -> Said:
     """Return what a trustee's artifact says, without its signature."""
     statement = getattr(artifact, kind_of(artifact))
-    return Said(hashlib.sha256(unsigned(artifact)).digest(), statement.transcript)
+    # A transcript that is longer than any has failed R.encoding, and need not be kept whole.
+    transcript = statement.transcript[: HASH_WIDTH + 1]
+    return Said(hashlib.sha256(unsigned(artifact)).digest(), transcript)
 
 
 class Seats:

@@ -11,6 +11,7 @@ from verifier.ceremony import JointKeys
 from verifier.conduct import Conduct
 from verifier.election import Election
 from verifier.findings import Findings, Place
+from verifier.order import ROUNDS
 from verifier.schema import pb
 from verifier.seats import Said
 from verifier.targets import Target
@@ -20,7 +21,6 @@ from verifier.wire import Reader
 PART = 512
 """Entries a part holds, except a trustee's last."""
 
-ROUNDS = ("commitments", "shares", "responses")
 TALLY = pb.SESSION_PURPOSE_UNSPECIFIED
 DRILL = pb.SESSION_PURPOSE_DRILL
 BALLOT = pb.SESSION_PURPOSE_BALLOT
@@ -103,7 +103,8 @@ class Session:
             return "a trustee of the session has been accused: it is over"
         if part.trustee not in self.trustees:
             return "the trustee is not in the session's set U"
-        earlier = ROUNDS[: ROUNDS.index(round_)]
+        rounds = tuple(ROUNDS.values())
+        earlier = rounds[: rounds.index(round_)]
         if not all(self.finished(before) for before in earlier):
             return f"it stands before every trustee has finished its {earlier[-1]}"
         expected = self.done.get((part.trustee, round_), 0)

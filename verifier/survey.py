@@ -14,7 +14,7 @@ from verifier.frames import Item
 from verifier.hashing import device_information_hash
 from verifier.log import Log
 from verifier.operations import Operations
-from verifier.order import PHASES, Order, Phase
+from verifier.order import OF_SESSIONS, PHASES, Order, Phase
 from verifier.parameters import Parameters
 from verifier.preparation import Preparation
 from verifier.schema import pb
@@ -64,15 +64,6 @@ def _settled(keys: JointKeys, device: pb.Device) -> JointKeys:
         if device.information_hash == device_information_hash(other, device.information):
             return JointKeys(keys.vote, keys.data, other)
     return keys
-
-
-_ROUNDS = {
-    "decryption_session",
-    "decryption_commitments",
-    "decryption_shares",
-    "decryption_responses",
-}
-"""What sessions are made of."""
 
 
 class Survey:
@@ -176,16 +167,16 @@ class Survey:
         if late and (kind != "ballot" or self.order.phase < Phase.OPEN):
             self.ignored.add(number)
             return
-        if kind in _ROUNDS:
+        if kind in OF_SESSIONS:
             self.roots[number] = self._log.root()
         first = PHASES[kind][0]
         if kind == "operation":
             self.ignored.add(number)
         elif kind == "accusation":
             self._accusation(artifact.accusation, reader, preparation)
-        elif kind in _ROUNDS and self.order.phase < Phase.CLOSED:
+        elif kind in OF_SESSIONS and self.order.phase < Phase.CLOSED:
             self._drill(artifact, kind, reader, preparation)
-        elif first < Phase.OPEN and kind not in _ROUNDS:
+        elif first < Phase.OPEN and kind not in OF_SESSIONS:
             preparation.take(artifact, kind, reader, self._log.root())
         else:
             self._voted(artifact, kind, reader, preparation, late)

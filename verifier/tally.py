@@ -13,21 +13,20 @@ from verifier.batch import Batch, Claim
 from verifier.election import Election
 from verifier.findings import Findings, Place
 from verifier.manifest import Cell, Contest
+from verifier.options import TOGETHER, usable
 from verifier.schema import pb
 from verifier.small_units import TallySet, tally_sets
 from verifier.wire import Reader
 
 _SERVER = "server"
-_TOGETHER = 512
-"""Ciphertexts in a batch."""
 
 
 @dataclass(slots=True)
 class EncryptedCell:
     """The published tally of one set of units in one contest."""
 
-    labels: TallySet
-    """Its units and contest, as the record has them."""
+    misnamed: bool
+    """Whether the record has other units or another contest here."""
     place: Place
     units: tuple[str, ...]
     contest: Contest
@@ -117,7 +116,7 @@ class Tallies:
             for option, label in zip(statement.options, contest.options, strict=True)
         ]
         self.cells[key] = EncryptedCell(
-            _labels(statement), reader.place, key[0], contest, statement.ballots, published
+            _labels(statement) != key, reader.place, key[0], contest, statement.ballots, published
         )
         self._uncovered.difference_update((unit, contest.label) for unit in key[0])
         self._wanted = None
@@ -168,7 +167,7 @@ class Tallies:
 
     def _stands_in(self, key: TallySet, statement: pb.EncryptedTally) -> bool:
         """Whether a tally of unknown labels stands in the place of this one, its own."""
-        return _labels(statement) == key != self.cells[key].labels
+        return _labels(statement) == key and self.cells[key].misnamed
 
     # --- what is to be decrypted ------------------------------------------------------------
 
@@ -282,11 +281,11 @@ class Tallies:
             ((key, i), pair)
             for key, cell in self.cells.items()
             for i, pair in enumerate(cell.published)
-            if all(0 < x < self._group.p for x in pair)
+            if usable(self._group, pair)
         ]
         found: set[tuple[TallySet, int]] = set()
-        for start in range(0, len(pairs), _TOGETHER):
-            some = pairs[start : start + _TOGETHER]
+        for start in range(0, len(pairs), TOGETHER):
+            some = pairs[start : start + TOGETHER]
             holds = batch.search([Claim(members=list(pair)) for _, pair in some])
             found |= {key for (key, _), is_member in zip(some, holds, strict=True) if is_member}
         return found

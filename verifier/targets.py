@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Protocol
 
 from gmpy2 import mpz
@@ -92,14 +93,20 @@ class DrillTarget:
     """The one ciphertext of a drill, which everybody can make (docs/record.md, "Drills")."""
 
     def __init__(self, group: Group, keys: JointKeys, number: int) -> None:
-        """Make the ciphertext of the drill with this number."""
+        """Take the drill's number; its ciphertext is made when somebody decrypts it."""
+        self._group, self._key, self._number = group, keys.vote, number
         digest = hmac.digest(keys.extended_hash, _DRILL + index(number), "sha256")
-        nonce = mpz(int.from_bytes(digest, "big")) % group.q
-        beta = group.power(keys.vote, (nonce + number) % group.q)
-        self._number = number
-        self._pair = (group.g_power(nonce), beta)
-        self.factor = group.power(keys.vote, nonce)
+        self._nonce = mpz(int.from_bytes(digest, "big")) % group.q
+
+    @cached_property
+    def factor(self) -> mpz:
         """What M must be: K^xi."""
+        return self._group.power(self._key, self._nonce)
+
+    @cached_property
+    def _pair(self) -> Ciphertext:
+        beta = self._group.power(self._key, (self._nonce + self._number) % self._group.q)
+        return self._group.g_power(self._nonce), beta
 
     def __len__(self) -> int:
         """One."""

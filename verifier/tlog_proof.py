@@ -13,6 +13,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from verifier.hashing import HASH_WIDTH
 from verifier.merkle import node_hash
 from verifier.note import MAX_NOTE, Checkpoint, NoteError, parse_checkpoint, parse_size, unbase64
 
@@ -22,8 +23,6 @@ MAX_PATH = 63
 """Hashes of an audit path at most: as many levels has a tree of 2^63 leaves."""
 MAX_PROOF = MAX_NOTE + 2 * MAX_EXTRA
 """Bytes of a file at most."""
-
-_HASH = 32
 
 
 class ProofError(ValueError):
@@ -43,8 +42,8 @@ class Proof:
 def parse_hash(text: str) -> bytes:
     """Decode a hash of 32 bytes in base64. Raises NoteError."""
     digest = unbase64(text, "a hash of the proof")
-    if len(digest) != _HASH:
-        raise NoteError(f"a hash of the proof is {len(digest)} bytes long, not {_HASH}")
+    if len(digest) != HASH_WIDTH:
+        raise NoteError(f"a hash of the proof is {len(digest)} bytes long, not {HASH_WIDTH}")
     return digest
 
 

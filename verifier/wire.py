@@ -20,6 +20,8 @@ from verifier.schema import NUMBERS, pb
 
 MAX_ARTIFACT = 16 << 20
 MAX_BALLOT = 1 << 20
+MAX_TEXT = 2000
+"""Bytes of a reason."""
 SPARE = 100
 """Items beyond the expected ones that are looked at; a longer list has failed by then."""
 _DOMAIN = b"sailau.v1.Artifact\0"
@@ -135,6 +137,12 @@ class Reader:
             return data
         self.problem(f"{what} is {len(data)} bytes long, not {width}", place)
         return None
+
+    def check_text(self, text: str, low: int, high: int, what: str) -> None:
+        """Report a text that has not `low` to `high` bytes."""
+        size = len(text.encode())
+        if not low <= size <= high:
+            self.problem(f"{what} has {size} bytes, not {low} to {high}")
 
     def hash(self, data: bytes, what: str, place: Place | None = None) -> bytes | None:
         """Return a hash of 32 bytes, or None and a report."""

@@ -51,7 +51,7 @@ class Ceremony:
             u[i], a_i, b_i = decryption_proof.commit(group, ciphertext.alpha)
             m_i = decryption_proof.partial_decryption(group, ciphertext.alpha, self.z[i])
             parts[i] = m_i, a_i, b_i
-        joint = decryption_proof.combine(group, HE, CONTEXT, ciphertext, parts)
+        (joint,) = decryption_proof.combine_all(group, HE, [(CONTEXT, ciphertext)], [parts])
         responses = {
             i: decryption_proof.respond(group, u[i], self.z[i], joint.challenges[i])
             for i in available
@@ -108,8 +108,8 @@ def test_many_combine_like_one() -> None:
     parts = [ceremony.decrypt(ciphertext, {1, 2, 4})[0] for ciphertext in ciphertexts]
     places = list(zip(contexts, ciphertexts, strict=True))
     assert decryption_proof.combine_all(GROUP, HE, places, parts) == [
-        decryption_proof.combine(GROUP, HE, context, ciphertext, part)
-        for (context, ciphertext), part in zip(places, parts, strict=True)
+        decryption_proof.combine_all(GROUP, HE, [place], [part])[0]
+        for place, part in zip(places, parts, strict=True)
     ]
     assert decryption_proof.combine_all(GROUP, HE, [], []) == []
 

@@ -13,10 +13,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from verifier import multipower
-from verifier.batch import SECURITY, SUITABLE, Batch, Claim, Equation
+from verifier.batch import SECURITY, SUITABLE, Batch, Claim, Equation, batch_for
+from verifier.findings import Findings, Place
 from verifier.group import FixedBase, Group, Weights
 from verifier.multipower import Chain, best_window, digits, interleaved, square_product
+from verifier.options import Decryptions, Option
 from verifier.parameters import ALL, BY_NAME, REDUCED_3072, STANDARD
+from verifier.proofs import decryption_challenge
+from verifier.shares import Share, Shares
 
 TOY = Group(BY_NAME["toy-64-256"])
 """Its p - 1 is 2qs as in the sets that elections use: batches err with probability 2^-64."""
@@ -410,3 +414,40 @@ def test_weights(trustees: set[int], seed: int) -> None:
         small = small * TOY.power(share, weights.numerators[i]) % P
         plain = plain * TOY.power(share, TOY.lagrange(i, chosen)) % P
     assert TOY.power(small, weights.root) == plain
+
+
+def test_a_response_of_zero_makes_no_claim() -> None:
+    """In (95) it is the exponent of A, and A to the power of 0 does not show where A is."""
+    shares = Shares(mock.Mock(group=TOY), mock.Mock(refuted=True))
+    session, share = mock.Mock(trustees=(1, 2)), Share(1, TOY.g, TOY.g, TOY.g)
+    session.target.ciphertexts.return_value = [(TOY.g, TOY.g)]
+    with mock.patch.object(Shares, "challenge", return_value=mpz(5)):
+        assert shares.claim(session, share, 0, mpz(1)) is not None
+        assert shares.claim(session, share, 0, mpz(0)) is None
+
+
+@pytest.mark.parametrize("right", [True, False])
+def test_a_decryption_whose_challenge_is_no_hash_makes_no_claim(right: bool) -> None:
+    """Whoever may choose c proves anything: the equations alone hold for every c and v."""
+    maker, extended = Maker(TOY, 1), bytes(32)
+    p, alpha, u = TOY.p, maker.element(), maker.scalar()
+    factor = TOY.power(alpha, SECRET)
+    value = maker.element()
+    commitments = TOY.power(TOY.g, u), TOY.power(alpha, u)
+    pair = alpha, value * factor % p
+    c = decryption_challenge(TOY, extended, (1, 1), pair, commitments, factor)
+    c = c if right else c + 1
+    option = Option(Place(), 0, value, mpz(c), mpz((u - c * SECRET) % TOY.q))
+    key = mpz(maker.key)
+    decryptions = Decryptions(TOY, key, maker.table, extended, Findings())
+    claim = decryptions.claim(option, (1, 1), [pair], commitments)
+    assert (claim is not None) == right
+    assert claim is None or Batch(TOY, maker.table).holds([claim])
+
+
+def test_under_which_keys_there_are_batches() -> None:
+    """The key has to be in the group, and the group one of those for which all this is said."""
+    table = mock.Mock()
+    assert batch_for(REAL, REAL.g, table) is not None
+    assert batch_for(REAL, REAL.p - REAL.g, table) is None
+    assert batch_for(TOY, TOY.g, table) is None

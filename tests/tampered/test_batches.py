@@ -6,6 +6,7 @@ import hmac
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 from unittest import mock
 
 import pytest
@@ -27,6 +28,7 @@ from verifier.ballot_proofs import BallotChecker, Outcome
 from verifier.ballot_proofs import _Waiting as Waiting
 from verifier.batch import SUITABLE, Batch, Claim
 from verifier.cli import main
+from verifier.proofs import nonce_challenge, range_challenge
 
 
 class Spy:
@@ -135,6 +137,46 @@ def test_a_claim_grows_with_the_ballot_and_no_faster(spy: Spy, tmp_path: Path) -
     for claim in claims:
         assert claim is not None
         assert {len(equation.terms) for equation in claim.equations} == {1}
+
+
+@pytest.mark.parametrize("proof", ["none", "selection", "limit", "nonce"])
+def test_challenges_of_zero_make_no_claim(proof: str, spy: Spy, tmp_path: Path) -> None:
+    """A number to the power of 0 does not show where it is: the exact check has to look.
+
+    No device can choose a hash that is 0. Here it is, of one proof and none or another.
+    """
+    world = honest()
+    publish(world, tmp_path)
+    write_hints(tmp_path, world)
+    claims: list[Claim | None] = []
+
+    def claimed(*arguments: Any) -> Claim | None:
+        group, _, ballot, *_ = arguments
+        first, zero = ballot.contests[0], bytes(group.scalar_width)
+        if proof == "nonce":
+            ballot.encrypted_nonce.c2.challenge = zero
+        elif proof != "none":
+            known = first.limit_proof if proof == "limit" else first.selections[0].proof
+            known.challenges[:] = [zero] * len(known.challenges)
+        claims.append(ballot_claim(*arguments))
+        return claims[-1]
+
+    def range_hash(*arguments: Any) -> int:
+        context = {"selection": (1, 1), "limit": (1,)}.get(proof, ())
+        encoded = b"".join(index.to_bytes(4, "big") for index in context)
+        return 0 if arguments[2] == encoded else range_challenge(*arguments)
+
+    def nonce_hash(*arguments: Any) -> int:
+        return 0 if proof == "nonce" else nonce_challenge(*arguments)
+
+    with (
+        mock.patch("verifier.ballot_proofs.ballot_claim", claimed),
+        mock.patch("verifier.ballot_claims.range_challenge", range_hash),
+        mock.patch("verifier.ballot_claims.nonce_challenge", nonce_hash),
+    ):
+        verify(tmp_path, parameters=TOY_NAME)
+    assert len(claims) == len(Record(world).every("ballot"))
+    assert {claim is not None for claim in claims} == {proof == "none"}
 
 
 def test_what_waits_for_a_batch_is_bounded(spy: Spy, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -19,11 +20,12 @@ from tests.tampered.polls import POLLS
 from tests.tampered.tally import TALLY
 from tests.tampered.trustees import TRUSTEES
 from verifier import Report, verify
-from verifier.catalogue import BY_ID
+from verifier.catalogue import CHECKS
 from verifier.findings import Failure
 
 CATALOGUES = (LOG, KEYS, TRUSTEES, OPERATIONS, BALLOTS, POLLS, TALLY, CHALLENGED, GIVEN)
 TAMPERINGS = [tampering for catalogue in CATALOGUES for tampering in catalogue.entries]
+IDS = {check.id for check in CHECKS}
 each = pytest.mark.parametrize("tampering", TAMPERINGS, ids=str)
 
 
@@ -96,15 +98,27 @@ NEVER_ALONE = {
 def test_every_check_has_its_cheater() -> None:
     """Every id of the verifier's catalogue fails somewhere here, but for those that cannot."""
     failing = {check for tampering in TAMPERINGS for check in tampering.fails}
-    assert failing | NEVER_FAILS.keys() == BY_ID.keys()
+    assert failing | NEVER_FAILS.keys() == IDS
     assert not failing & NEVER_FAILS.keys()
 
 
 def test_every_check_fails_alone() -> None:
     """And it fails alone at least once, but for those that cannot."""
     alone = {tampering.fails[0] for tampering in TAMPERINGS if len(tampering.fails) == 1}
-    assert alone | NEVER_ALONE.keys() | NEVER_FAILS.keys() == BY_ID.keys()
+    assert alone | NEVER_ALONE.keys() | NEVER_FAILS.keys() == IDS
     assert not alone & NEVER_ALONE.keys()
+
+
+def test_the_page_says_who_is_to_blame() -> None:
+    """Whoever a check blames stands in its row of docs/verification.md, if not as the signer."""
+    page = (Path(__file__).parents[2] / "docs" / "verification.md").read_text()
+    rows = re.findall(r"^\| `([0-9A-Z]\S+)` \|.*\| ?([a-z, ]*) \|$", page, re.MULTILINE)
+    named = {check: set(blame.split(", ")) for check, blame in rows if check in IDS}
+    assert named.keys() == IDS
+    for tampering in TAMPERINGS:
+        if len(tampering.fails) == 1 and "signer" not in named[tampering.fails[0]]:
+            roles = {who.split()[0] for who in tampering.who}
+            assert roles <= named[tampering.fails[0]], tampering
 
 
 def test_every_tampering_tells_its_story() -> None:

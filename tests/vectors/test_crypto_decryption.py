@@ -75,7 +75,7 @@ def test_joint_decryption(parameters: Parameters, monkeypatch: pytest.MonkeyPatc
         group, HE, CONTEXT, 3, ciphertext, parts[3][1], parts[3][2], parts[3][0], (3, 1)
     )
     assert computed == d_3
-    joint = decryption_proof.combine(group, HE, CONTEXT, ciphertext, parts)
+    (joint,) = decryption_proof.combine_all(group, HE, [(CONTEXT, ciphertext)], [parts])
     assert [joint.element, joint.a, joint.b] == [big_m, joint_a, joint_b]
     assert joint.challenge == c
     assert joint.challenges == {i: c * w[i] % q for i in w}

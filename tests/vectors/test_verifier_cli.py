@@ -9,11 +9,18 @@ import shutil
 import subprocess
 import sys
 import zipfile
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from crypto.parameters import TOY
+from record.state import Phase
 from tests.disputing import LOG, entry_dispute
+from tests.everything import NOTED, play_everything
+from tests.publishing import publish
+from tests.world import World
 from verifier.cli import ProgressLines, main
 
 ROOT = Path(__file__).parents[2]
@@ -138,6 +145,45 @@ def test_a_copy_of_the_folder_runs(tmp_path: Path) -> None:
     judged = run()
     assert judged.returncode == 0, judged.stderr
     assert "PROVED" in judged.stdout
+
+
+def _on_a_record(
+    world: World, tmp_path: Path, stdout: Any = subprocess.PIPE, **environment: str
+) -> subprocess.CompletedProcess[str]:
+    """The program on the record of a world."""
+    publish(world, tmp_path / "record")
+    command = [sys.executable, "-m", "verifier", str(tmp_path / "record"), "--jobs", "1"]
+    command += ["--parameters", TOY[-1].name]
+    return subprocess.run(
+        command,
+        cwd=ROOT,
+        env=os.environ | environment,
+        stdout=stdout,
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+
+
+def test_a_terminal_that_cannot_show_every_letter(tmp_path: Path) -> None:
+    """It gets question marks, and the whole report."""
+    world = World.create(TOY[-1], until=Phase.COMMITMENT)
+    world.append(replace(NOTED, reason="дождь"))
+    done = _on_a_record(world, tmp_path, PYTHONIOENCODING="ascii:strict")
+    assert "?????" in done.stdout
+    assert done.stdout.splitlines()[-1].startswith("REFUTED: ")
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no disk that is full")
+def test_a_report_that_cannot_be_written(tmp_path: Path) -> None:
+    """Exit code 2 and one line: nothing that could be taken for a verdict."""
+    with Path("/dev/full").open("w") as full:
+        done = _on_a_record(play_everything(), tmp_path, stdout=full)
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1].startswith("verifier: the report could not be written: ")
+    assert "Traceback" not in done.stderr
+    assert "ignored" not in done.stderr
 
 
 class _Terminal(io.StringIO):

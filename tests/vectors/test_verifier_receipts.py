@@ -26,7 +26,7 @@ from tests.disputing import (
     witness_key,
 )
 from tests.publishing import publish
-from tests.tampered.given import data_of, forked, log_note, policy, receipt_in
+from tests.tampered.given import data_of, forked, log_note, policy, position, receipt_in
 from tests.tampered.kit import TOY_NAME, Files, crowded, flipped, honest
 from verifier import Report, verify
 from verifier.cli import main
@@ -177,6 +177,23 @@ def test_an_artifact_that_is_not_its_entrys_is_the_publishers(files: Files, tmp_
     assert "R.given-receipt" not in report.checks
     assert "R.entry" in report.failed_ids()
     assert report.given[0].holds is None
+
+
+def test_receipts_of_an_artifact_that_stands_twice(tmp_path: Path) -> None:
+    """The record is refuted by it, and no less readable than without the receipts."""
+    files = Files(honest(), tmp_path / "record")
+    data = data_of(files.world)
+    at = position(data, "cast")
+    data.insert(at + 1, data[at])
+    publish(files.world, files.root, data)
+    given = [
+        written(tmp_path / f"receipt-{i}", receipt_in(files, data, "cast", i).to_bytes())
+        for i in (at, at + 1)
+    ]
+    report = judged(files, receipts=given)
+    assert "R.duplicate" in report.failed_ids()
+    assert [exhibit.holds for exhibit in report.given] == [True, True]
+    assert "R.given-receipt" not in report.failed_ids()
 
 
 def test_nothing_is_compared_with_no_record(tmp_path: Path) -> None:
