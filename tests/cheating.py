@@ -287,6 +287,16 @@ class UnhonouredCommitment(Cheat):
         return saying(trustee, replace(statement, shares=(wrong, *rest)))
 
 
+class SilentAboutDecryption(Cheat):
+    """Commits to its part of a decryption, and then never shows it."""
+
+    def __call__(self, trustee: CheatingTrustee, step: Step) -> Step:
+        """No share."""
+        if isinstance(said(trustee, step), DecryptionShares):
+            return Step(Waiting("better times"))
+        return step
+
+
 class WrongShareOfDecryption(Cheat):
     """Commits to a partial decryption that is not A^z_i."""
 
@@ -364,6 +374,7 @@ DECRYPTION_CHEATS: Mapping[str, tuple[type[Cheat], str]] = {
 """Cheats that exclude a trustee from decryptions, with the check that each fails."""
 CHEATS: Mapping[str, type[Cheat]] = {
     **{name: cheat for name, (cheat, _) in (*CEREMONY_CHEATS.items(), *DECRYPTION_CHEATS.items())},
+    "silent-about-decryption": SilentAboutDecryption,
     "silent-about-share": SilentAboutShare,
     "false-complaint": FalseComplaint,
 }

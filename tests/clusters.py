@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-_PATIENCE = 60
+_PATIENCE = 120
 _ALLOWED = 1
 """Workers that a shard may end before it is given up."""
 

@@ -20,7 +20,7 @@ from pathlib import Path
 from ballotbox.client import ElectionStatus
 from record.artifacts import TRUSTEE_STATEMENTS, KeyConfirmation
 from record.state import Phase
-from tests.system.programs import PATIENCE, TRUSTEES, Place, Program
+from tests.system.programs import PATIENCE, TRUSTEES, Place, Program, wait_until
 
 SERVER = 0
 DEVICES = ("box-1", "box-2")
@@ -60,6 +60,8 @@ class Killing:
     def stop(self) -> None:
         """End everybody in good order; nobody may have ended by itself, but who is done."""
         for who, program in self._running.items():
+            # One that was just started dies of the signal before it knows what to do with it.
+            wait_until(lambda p=program: not p.running() or p.said())  # type: ignore[misc]
             done = not program.running()
             result = program.stop()
             assert result.code == 0, result

@@ -96,7 +96,7 @@ class Board:
         """What the witness says it cosigned last."""
         origin = hashlib.sha256(self.live.key.name.encode()).hexdigest()
         url = f"http://{self.witness.listen}/{origin}/checkpoint"
-        answer = urllib3.request("GET", url, retries=False, timeout=5)
+        answer = urllib3.request("GET", url, retries=False, timeout=30)
         return verify_checkpoint(answer.data, self.live.key)
 
     def _mirror(self) -> Program:

@@ -32,7 +32,7 @@ MISSING = f"PostgreSQL {OLDEST} or newer is not on this machine"
 ADVICE = "On Debian: apt install postgresql"
 
 _PORT = 5432  # only the socket's name: nothing listens on the network
-_DEADLINE = 60.0
+_DEADLINE = 120.0
 _USERS = ("postgres", "nobody")
 _DATABASES = itertools.count(1)
 

@@ -14,6 +14,7 @@ from typing import Any
 from record.checkpoint import VerifierKey
 
 SOURCES = Path(__file__).with_name("logtool")
+PROGRAM = "logtool"
 GOPATH = Path("/usr/share/gocode")
 """Where Debian puts the sources of Go's libraries."""
 NEEDED = GOPATH / "src/golang.org/x/mod/sumdb/tlog"
@@ -31,7 +32,7 @@ def missing() -> str:
 
 def build(directory: Path) -> LogTool:
     """Compile logtool; what that needs of space is in `directory`, too."""
-    program = directory / "logtool"
+    program = directory / PROGRAM
     environment = {
         **os.environ,
         "GO111MODULE": "off",

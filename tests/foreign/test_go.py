@@ -13,6 +13,7 @@ import pytest
 import urllib3
 
 from ballotbox.leaves import Leaves
+from crypto.errors import InvalidProof
 from crypto.parameters import TOY
 from observers.mirror import Mirror
 from observers.source import open_source
@@ -56,6 +57,7 @@ def compare(report: dict[str, Any], kept: Sequence[int], ours: list[bytes]) -> N
     tree = board.tree(size)
     assert report["root"] == base64.b64encode(tree.root()).decode()
     assert report["entries"] == size
+    assert report["inclusion"]
     for one in report["inclusion"]:
         index = one["index"]
         assert one["leaf"] == base64.b64encode(hashes[index]).decode()
@@ -259,7 +261,11 @@ def test_we_verify_their_proofs(logtool: LogTool, tmp_path: Path) -> None:
     _, kept = grown(tmp_path)
     report = logtool.read(tmp_path / "log", KEY, kept=kept[:-1], every=700)
     roots = {size: verify_checkpoint(note(size), KEY).root for size in SIZES}
+    assert len(report["consistency"]) == len(SIZES) * (len(SIZES) - 1) // 2
     for one in report["consistency"]:
         old, size = one["old"], one["size"]
         proof = [base64.b64decode(step) for step in one["proof"]]
         verify_consistency(old, roots[old], size, roots[size], proof)
+        for wrong in ((bytes(32), roots[size]), (roots[old], bytes(32))):
+            with pytest.raises(InvalidProof):
+                verify_consistency(old, wrong[0], size, wrong[1], proof)

@@ -69,7 +69,7 @@ class Sigstore:
             capture_output=True,
             check=False,
             text=True,
-            timeout=60,
+            timeout=120,
         )
 
 

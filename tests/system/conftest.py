@@ -1,10 +1,8 @@
-"""One election, held once for all tests of the programs, with a copy of each stage."""
+"""What tests of programs and services share: one election, held once, and open polls."""
 
 from __future__ import annotations
 
-import fcntl
 import json
-import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +11,13 @@ from typing import Any
 import pytest
 
 from record.state import Phase
+from tests.once import made_once
+from tests.system.polls import Polls
 from tests.system.programs import Place
+
+TIMEOUT = 900
+"""Seconds for one test here: it waits for several things, one after the other, each of which
+may take `PATIENCE`, and for the shared election, too."""
 
 ORDERS: dict[int, tuple[dict[str, Any], ...]] = {
     1: (
@@ -45,6 +49,14 @@ ORDERS: dict[int, tuple[dict[str, Any], ...]] = {
     ),
 }
 """What the voters of the shared election want, by device."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests of programs get more time than others, unless they say how much."""
+    here = Path(__file__).parent
+    for item in items:
+        if here in item.path.parents and item.get_closest_marker("timeout") is None:
+            item.add_marker(pytest.mark.timeout(TIMEOUT))
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,22 +119,29 @@ class Held:
             (self.root / "published.json").write_text(published.out)
 
 
+@pytest.fixture
+def polls(tmp_path: Path) -> Iterator[Polls]:
+    """Open polls on which nothing has happened."""
+    polls = Polls(tmp_path)
+    with polls.listening:
+        yield polls
+    polls.store.close()
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Polls]:
+    """Open polls with one device under way, for tests that change nothing but add ballots."""
+    polls = Polls(tmp_path_factory.mktemp("shared"))
+    with polls.listening:
+        polls.begin()
+        yield polls
+    polls.store.close()
+
+
 @pytest.fixture(scope="session")
 def held(tmp_path_factory: pytest.TempPathFactory) -> Held:
     """The shared election: the first process that asks holds it, the others wait."""
-    base = tmp_path_factory.getbasetemp()
-    if "PYTEST_XDIST_WORKER" in os.environ:
-        base = base.parent
-    root = base / "election"
-    with (base / "election.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        held = Held(root)
-        if not (root / "complete").exists():
-            assert not root.exists(), "holding the election failed in another process"
-            root.mkdir(mode=0o700)
-            held.hold()
-            (root / "complete").touch()
-    return held
+    return Held(made_once(tmp_path_factory, "election", lambda root: Held(root).hold()))
 
 
 @pytest.fixture

@@ -25,6 +25,7 @@ from record.state import Phase
 from sailau.v1 import ballot_box_pb2_grpc
 from tests.ballots import Plain, device_statement, encrypt
 from tests.listening import Listening
+from tests.system.programs import PATIENCE
 from tests.world import World
 
 DEVICE = "ballot-box-1"
@@ -58,14 +59,14 @@ class Polls:
 
     def device_client(self, label: str = DEVICE) -> DeviceClient:
         channel = self.listening.role_channel(Role.DEVICE, label)
-        return DeviceClient(channel, self.world.context, deadline=10)
+        return DeviceClient(channel, self.world.context, deadline=PATIENCE)
 
     def board_client(self) -> BoardClient:
-        return BoardClient(self.listening.public_channel(), deadline=10)
+        return BoardClient(self.listening.public_channel(), deadline=PATIENCE)
 
     def administration_client(self) -> AdministrationClient:
         channel = self.listening.role_channel(Role.ADMINISTRATOR, "administrator")
-        return AdministrationClient(channel, deadline=10)
+        return AdministrationClient(channel, deadline=PATIENCE)
 
     def machine(self, label: str = DEVICE) -> DeviceMachine:
         world, base_hash = self.world, self.world.context.base_hash

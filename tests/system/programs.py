@@ -45,6 +45,8 @@ TRUSTEES, QUORUM = 3, 2
 DEVICES = ("box-1", "box-2")
 PATIENCE = 120.0
 """Seconds after which whatever a test waits for is given up."""
+UNFINISHED = ("*.new", "*.tmp")
+"""Names of files that are about to get the name of a finished one."""
 
 ROOT = Path(__file__).parents[2]
 _TALKING = threading.Lock()
@@ -144,6 +146,10 @@ class Program:
         """The complete lines it has printed."""
         return [line.decode() for line in self.out.read_bytes().split(b"\n")[:-1]]
 
+    def said(self) -> bool:
+        """Whether it has said anything at all."""
+        return bool(self.out.stat().st_size or self.err.stat().st_size)
+
     @property
     def pid(self) -> int:
         """The number of its process."""
@@ -155,7 +161,8 @@ class Program:
 
     def kill(self) -> None:
         """SIGKILL, to it and to the processes that it has started."""
-        os.killpg(self._process.pid, signal.SIGKILL)
+        with suppress(ProcessLookupError):  # it has ended, and somebody has seen that already
+            os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait(PATIENCE)
 
     def send(self, number: signal.Signals) -> None:
@@ -182,8 +189,16 @@ class Program:
 
     def until(self, condition: Callable[[], bool]) -> None:
         """Wait for something, while this runs."""
-        wait_until(lambda: condition() or not self.running())
-        assert condition(), self.err.read_text()
+        held = False
+
+        def over() -> bool:
+            nonlocal held
+            alive = self.running()  # asked first: what it did last is seen all the same
+            held = condition()
+            return held or not alive
+
+        wait_until(over)
+        assert held, self.err.read_text()
 
 
 def wait_until(condition: Callable[[], bool]) -> None:
@@ -377,6 +392,14 @@ class Place:
         agrees = ("--yes", "--backup", self.backup(i))
         return self.start("trustee", "run", *self.home(f"trustee-{i}"), *agrees, *options)
 
+    def cheat(self, name: str, i: int, module: str = "tests.cheating") -> Program:
+        """Trustee i's program with a cheat of that module in it."""
+        self.launcher, honest = ("-m", module, name), self.launcher
+        try:
+            return self.trustee(i)
+        finally:
+            self.launcher = honest
+
     def backup(self, i: int) -> Path:
         """Where a trustee's backup goes."""
         (self.root / "backups").mkdir(exist_ok=True)
@@ -409,7 +432,7 @@ class Place:
     # --- what the server says
 
     @contextmanager
-    def board(self, deadline: float = 5.0) -> Iterator[BoardClient]:
+    def board(self, deadline: float = 30.0) -> Iterator[BoardClient]:
         """The public listener."""
         authority = (self.root / "election/server/authority.pem").read_bytes()
         with closing(public_channel(self.addresses()[0], authority)) as channel:
@@ -429,7 +452,7 @@ class Place:
             except Unavailable:
                 return False
 
-        with self.board(0.5) as board:
+        with self.board(5.0) as board:
             wait_until(now)
 
     def operations(self) -> list[Operation]:
@@ -453,7 +476,7 @@ class Place:
     def copy(self, root: Path) -> Place:
         """The election as it is now, also while its server and trustees run."""
         skip = shutil.ignore_patterns(
-            "*.lock", "*.new", "board.sqlite*", "logs", "record", "record.zip"
+            *UNFINISHED, "*.lock", "board.sqlite*", "logs", "record", "record.zip"
         )
         shutil.copytree(self.root, root, ignore=skip)
         boards = [place / "election/server/board.sqlite" for place in (self.root, root)]
@@ -469,7 +492,7 @@ class Place:
     def copy_home(self, role: str, name: str) -> Path:
         """A role's home under another name, also while its program writes there."""
         copy = self.root / name
-        shutil.copytree(self.root / role, copy, ignore=shutil.ignore_patterns("*.new"))
+        shutil.copytree(self.root / role, copy, ignore=shutil.ignore_patterns(*UNFINISHED))
         return copy
 
     def _move(self) -> None:

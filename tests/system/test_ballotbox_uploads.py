@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
 
@@ -18,27 +17,21 @@ from ballotbox.arrivals import Accepted, Arrival
 from ballotbox.errors import AdmissionAbandoned
 from ballotbox.sequencer import Timing
 from crypto.errors import Rejected
+from identity.roles import Role
 from record.artifacts import Artifact, Ballot, Cast, Challenge
 from record.election import ElectionKeys
 from record.proofs import verify_ballots
 from record.state import Status
 from rpc.credentials import MAX_REQUEST
-from sailau.v1 import ballot_box_pb2
+from rpc.errors import Busy, explain
+from sailau.v1 import ballot_box_pb2, ballot_box_pb2_grpc
 from tests.ballots import close_statement, device_statement, encrypt
 from tests.system.polls import DEVICE, FULL, Polls, failure
+from tests.system.programs import PATIENCE, wait_until
 
 pytestmark = pytest.mark.system
 
 CODE = grpc.StatusCode
-
-
-@pytest.fixture
-def polls(tmp_path: Path) -> Iterator[Polls]:
-    """Open polls on which nothing has happened."""
-    polls = Polls(tmp_path)
-    with polls.listening:
-        yield polls
-    polls.store.close()
 
 
 def request(artifact: Artifact) -> ballot_box_pb2.UploadRequest:
@@ -64,7 +57,27 @@ def day(polls: Polls, ballots: int) -> list[Artifact]:
 
 
 def upload(polls: Polls, artifacts: list[Artifact]) -> list[int]:
-    return [answer.index for answer in polls.ballot_box.Upload(map(request, artifacts), timeout=60)]
+    return [
+        answer.index
+        for answer in polls.ballot_box.Upload(map(request, artifacts), timeout=PATIENCE)
+    ]
+
+
+def when_free(polls: Polls, artifacts: list[Artifact]) -> list[int]:
+    """An upload, once the device's place is free."""
+    indices: list[int] = []
+
+    def done() -> bool:
+        try:
+            indices[:] = upload(polls, artifacts)
+        except grpc.RpcError as error:
+            if isinstance(explain(error), Busy):
+                return False
+            raise
+        return True
+
+    wait_until(done)
+    return indices
 
 
 def stored(polls: Polls) -> list[bytes]:
@@ -95,9 +108,9 @@ def test_an_upload_goes_on_where_the_last_one_ended(polls: Polls) -> None:
 def test_each_is_answered_before_the_next_is_sent(polls: Polls) -> None:
     """A device that waits for every answer gets it."""
     artifacts, sending = day(polls, 2), SimpleQueue[Any]()
-    sending.put(request(artifacts[0]))
-    answers = polls.ballot_box.Upload(iter(sending.get, None), timeout=60)
     first = polls.board.size()
+    sending.put(request(artifacts[0]))
+    answers = polls.ballot_box.Upload(iter(sending.get, None), timeout=PATIENCE)
     for n, artifact in enumerate(artifacts[1:]):
         assert next(answers).index == first + n
         sending.put(request(artifact))
@@ -112,8 +125,8 @@ def test_a_refusal_in_the_middle_ends_it(polls: Polls) -> None:
     good, code = ballot(polls)
     wrong = polls.world.sign(Cast(DEVICE, bytes(32)))
     late = polls.world.sign(Cast(DEVICE, code))
-    answers = polls.ballot_box.Upload(map(request, [begin, good, wrong, late]), timeout=60)
     size = polls.board.size()
+    answers = polls.ballot_box.Upload(map(request, [begin, good, wrong, late]), timeout=PATIENCE)
     found: list[int] = []
     status, info = failure(lambda: found.extend(answer.index for answer in answers))
     assert (status, info.reason) == (CODE.FAILED_PRECONDITION, "R.cast")
@@ -161,7 +174,7 @@ def test_what_is_not_the_devices_to_say_is_turned_away(polls: Polls, make: Any, 
     begin = polls.world.append(device_statement(polls.world, DEVICE))
     requests = [request(begin), ballot_box_pb2.UploadRequest(artifact=make(polls))]
     size = polls.board.size()
-    answers = polls.ballot_box.Upload(iter(requests), timeout=60)
+    answers = polls.ballot_box.Upload(iter(requests), timeout=PATIENCE)
     found: list[int] = []
     status, _ = failure(lambda: found.extend(answer.index for answer in answers))
     assert (status, found) == (code, [size])
@@ -183,21 +196,14 @@ def test_the_newest_upload_of_a_device_ends_the_one_before(polls: Polls) -> None
     artifacts, sending = day(polls, 1), SimpleQueue[Any]()
     sending.put(request(artifacts[0]))
     box = polls.ballot_box
-    old = box.Upload(iter(sending.get, None), timeout=60)
+    old = box.Upload(iter(sending.get, None), timeout=PATIENCE)
     index = next(old).index
-    status, _ = failure(lambda: list(box.Upload(map(request, artifacts), timeout=60)))
+    status, _ = failure(lambda: list(box.Upload(map(request, artifacts), timeout=PATIENCE)))
     assert status is CODE.RESOURCE_EXHAUSTED
     with pytest.raises(grpc.RpcError):
         next(old)
     sending.put(None)
-    for _ in range(100):
-        try:
-            assert upload(polls, artifacts)[0] == index
-            break
-        except grpc.RpcError:
-            threading.Event().wait(0.05)
-    else:
-        pytest.fail("the place did not become free")
+    assert when_free(polls, artifacts)[0] == index
 
 
 def test_a_client_that_falls_silent_does_not_keep_its_thread(
@@ -207,7 +213,7 @@ def test_a_client_that_falls_silent_does_not_keep_its_thread(
     polls.begin()
     monkeypatch.setattr(uploading.DeviceUpload.__init__, "__defaults__", (0.3, time.monotonic))
     sending = SimpleQueue[Any]()
-    silent = polls.ballot_box.Upload(iter(sending.get, None), timeout=60)
+    silent = polls.ballot_box.Upload(iter(sending.get, None), timeout=PATIENCE)
     polls.submit(polls.device_client())
     status, _ = failure(lambda: next(silent))
     assert status is CODE.UNAVAILABLE
@@ -221,7 +227,7 @@ def test_what_is_read_ahead_is_bounded(polls: Polls, monkeypatch: pytest.MonkeyP
     settle, begin = polls.board.settle, polls.board.begin
 
     def late(arrivals: Any) -> Any:
-        assert held.wait(60)
+        assert held.wait(PATIENCE)
         return settle(arrivals)
 
     def noting(*arguments: Any, **options: Any) -> Any:
@@ -247,20 +253,15 @@ def test_a_call_that_is_cancelled_leaves_what_it_has_answered(
 
     def slowly(*arguments: Any) -> Any:
         entered.set()
-        assert leave.wait(60)
+        assert leave.wait(PATIENCE)
         return real(*arguments)
 
     monkeypatch.setattr(workers, "verify_ballots", slowly)
-    call = polls.ballot_box.Upload(map(request, artifacts), timeout=60)
-    assert entered.wait(60)
+    call = polls.ballot_box.Upload(map(request, artifacts), timeout=PATIENCE)
+    assert entered.wait(PATIENCE)
     call.cancel()
     leave.set()
-    for _ in range(100):
-        try:
-            indices = upload(polls, artifacts)
-            break
-        except grpc.RpcError:
-            threading.Event().wait(0.05)
+    indices = when_free(polls, artifacts)
     assert indices == sorted(indices)
     assert stored(polls) == polls.world.data()
 
@@ -279,11 +280,8 @@ def test_who_waits_for_a_group_is_turned_away_when_the_server_stops(polls: Polls
     polls.begin()
     polls.board._timing = polls.board._sequencer._timing = Timing(3600.0, minimum=20)
     size, (artifact, _) = polls.board.size(), ballot(polls)
-    answers = polls.ballot_box.Upload(iter([request(artifact)]), timeout=60)
-    for _ in range(600):
-        if polls.board._sequencer._waiting:
-            break
-        threading.Event().wait(0.1)
+    answers = polls.ballot_box.Upload(iter([request(artifact)]), timeout=PATIENCE)
+    wait_until(lambda: bool(polls.board._sequencer._waiting))
     polls.board.close()
     status, _ = failure(lambda: next(answers))
     assert status is CODE.UNAVAILABLE
@@ -310,7 +308,7 @@ def test_answers_that_nobody_takes_end_the_call() -> None:
     )
     answers = upload.answers(iter(range(3)))
     assert next(answers) == 0
-    assert cancelled.wait(60)
+    assert cancelled.wait(PATIENCE)
     answers.close()  # type: ignore[attr-defined]
 
 
@@ -363,7 +361,7 @@ class Late(Admission):
         """As told."""
         self.asked.append(wanted)
         self.entered.set()
-        assert self.leave.wait(60)
+        assert self.leave.wait(PATIENCE)
         ticket = Ticket(keys, artifact, hints, wanted)
         ticket.settle(True if wanted() else AdmissionAbandoned("nobody waits"))
         return ticket
@@ -377,15 +375,15 @@ def test_a_ballot_that_nobody_waits_for_is_not_stored(polls: Polls, how: str) ->
     artifact, _ = ballot(polls)
     size = polls.board.size()
     sent = ballot_box_pb2.SubmitRequest(artifact=artifact.data)
-    call = polls.ballot_box.Submit.future(sent, timeout=60 if how == "cancelled" else 0.5)
-    assert late.entered.wait(60)
+    channel = polls.listening.role_channel(Role.DEVICE, DEVICE)
+    grpc.channel_ready_future(channel).result(PATIENCE)  # the deadline is for the call alone
+    box = ballot_box_pb2_grpc.BallotBoxServiceStub(channel)
+    call = box.Submit.future(sent, timeout=PATIENCE if how == "cancelled" else 3.0)
+    assert late.entered.wait(PATIENCE)
     assert late.asked[0]() or how == "too late"
     if how == "cancelled":
         call.cancel()
-    for _ in range(600):
-        if not late.asked[0]():
-            break
-        threading.Event().wait(0.1)
+    wait_until(lambda: not late.asked[0]())
     late.leave.set()
     with pytest.raises((grpc.RpcError, grpc.FutureCancelledError)):
         call.result()

@@ -145,11 +145,7 @@ HERE = {"odd-messages": OddMessages, "odd-parts": OddParts}
 def start(place: Place, name: str, i: int = CULPRIT) -> Program:
     """Trustee i's program with a cheat in it."""
     module = "tests.system.test_cheating" if name in HERE else "tests.cheating"
-    place.launcher, honest = ("-m", module, name), place.launcher
-    try:
-        return place.trustee(i)
-    finally:
-        place.launcher = honest
+    return place.cheat(name, i, module)
 
 
 def status(place: Place) -> dict[str, Any]:

@@ -24,6 +24,7 @@ from sailau.v1 import ballot_box_pb2, ballot_box_pb2_grpc
 from tests.devices import DEVICE
 from tests.listening import Network
 from tests.ports import HOST
+from tests.system.programs import PATIENCE
 from tests.world import World
 
 pytestmark = pytest.mark.system
@@ -59,14 +60,16 @@ class Box:
     def __init__(self, channel: grpc.Channel, context: ElectionContext, servicer: Scripted) -> None:
         self.channel = channel
         self.context = context
-        self.client = DeviceClient(channel, context, deadline=5, stall=0.3)
+        self.client = DeviceClient(channel, context, deadline=PATIENCE, stall=PATIENCE)
         self._servicer = servicer
 
-    def upload(self, answer: Answering, messages: object = None) -> Iterator[int]:
+    def upload(
+        self, answer: Answering, messages: object = None, client: DeviceClient | None = None
+    ) -> Iterator[int]:
         """An upload of three messages, or of these."""
         self._servicer.answer = answer
         given: Any = MESSAGES if messages is None else messages
-        return self.client.upload(given)
+        return (client or self.client).upload(given)
 
 
 MESSAGES = [(b"begin", b""), (b"ballot", b"hints"), (b"cast", b"")]
@@ -82,6 +85,8 @@ def box() -> Iterator[Box]:
     server = Server(f"{HOST}:0", credentials, [BALLOT_BOX_SERVICE])
     ballot_box_pb2_grpc.add_BallotBoxServiceServicer_to_server(servicer, server.grpc_server)
     with server, closing(network.role_channel(server.port, Role.DEVICE, DEVICE)) as channel:
+        # Whoever is impatient in a test is so with a server that is there.
+        grpc.channel_ready_future(channel).result(PATIENCE)
         yield Box(channel, world.context, servicer)
 
 
@@ -141,7 +146,7 @@ def test_an_error_is_about_the_first_without_an_answer(
 
 def test_a_slow_server_is_not_one_that_is_gone(box: Box) -> None:
     """Who gives up calling soon still waits for the answer of a server that is there."""
-    quick = DeviceClient(box.channel, box.context, deadline=0.1, answer=60)
+    quick = DeviceClient(box.channel, box.context, deadline=0.1, answer=PATIENCE)
     assert quick.register(b"artifact") == 4
     without = DeviceClient(box.channel, box.context, deadline=0.1)
     with pytest.raises(Unavailable):
@@ -201,9 +206,10 @@ def test_a_server_that_falls_silent_is_left(box: Box) -> None:
     def sleep(requests: Requests, _: grpc.ServicerContext) -> Iterator[int]:
         next(requests)
         yield 10
-        over.wait(60)
+        over.wait(PATIENCE)
 
-    answers = box.upload(sleep)
+    hasty = DeviceClient(box.channel, box.context, stall=2.0)
+    answers = box.upload(sleep, client=hasty)
     assert next(answers) == 10
     with pytest.raises(Unavailable, match="did not go on"):
         next(answers)
@@ -217,7 +223,7 @@ def test_an_upload_is_stopped_from_another_thread(box: Box) -> None:
     def sleep(requests: Requests, _: grpc.ServicerContext) -> Iterator[int]:
         next(requests)
         yield 10
-        over.wait(60)
+        over.wait(PATIENCE)
 
     answers = box.upload(sleep)
     assert next(answers) == 10

@@ -101,13 +101,13 @@ def test_an_offline_day(at: Callable[[str], Place], monkeypatch: pytest.MonkeyPa
     assert "closed on this device alone" in closed.out
     assert f"sailau device upload --home {place.root / 'device-1'}" in closed.out
     found = status(place)
-    assert (found["ballots"], found["cast"], found["challenged"]) == (3, 2, 1)
-    assert (found["waiting"], found["waiting_ballots"], found["closed"]) == (8, 3, True)
+    names = ("ballots", "cast", "challenged", "waiting", "waiting_ballots", "closed")
+    assert [found[name] for name in names] == [3, 2, 1, 8, 3, True]
     assert "8 (3 ballots)" in call("device", "status", *device).out
     unsent = call("device", "upload", *place.home("device-1"), "--wait", "0")
-    assert unsent.code == UNREACHABLE
-    assert "8 messages wait" in unsent.err.splitlines()[-1]
+    assert (unsent.code, "8 messages wait" in unsent.err.splitlines()[-1]) == (UNREACHABLE, True)
 
+    monkeypatch.undo()
     place.serve()
     late = call("election", "close", *place.admin, "--missing", "box-2=not delivered")
     refused(late, REFUSED, "box-1", "sailau device upload")

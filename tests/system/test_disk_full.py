@@ -102,8 +102,9 @@ def test_a_full_disk(disk: Callable[[str], tuple[LivePlace, Disk]]) -> None:
         voters = voting(live, server)
         full.fill()
         server.until(lambda: "disk is full" in server.err.read_text())
+        answers = voters.answers()  # before the record, which may have grown a little meanwhile
         with live.place.board() as board:
-            check_receipts(list(board.read()), voters.answers())
+            check_receipts(list(board.read()), answers)
         full.free()
         voters.wait_for(2)
         voters.delivered()
@@ -121,7 +122,7 @@ def test_published_files_that_cannot_be_written(
         small.remount("ro")
         server = live.serve()
         voters = voting(live, server)
-        assert any("Read-only" in notice for notice in live.place.status().notices)
+        wait_until(lambda: any("Read-only" in n for n in live.place.status().notices))
         small.remount("rw")
         wait_until(lambda: live.place.status().notices == ())
         small.fill()

@@ -56,9 +56,11 @@ def test_published_cosigned_mirrored_and_taken_up_again(live: LivePlace) -> None
         live.commit()
         wait_until(lambda: live.published() == live.place.status().size)
         wait_until(lambda: signed() == {"north"})
-        notices = live.place.status().notices
-        assert any("dead" in notice for notice in notices)
-        assert not any("north" in notice for notice in notices)
+
+        def told(name: str) -> bool:
+            return any(name in notice for notice in live.place.status().notices)
+
+        wait_until(lambda: told("dead") and not told("north"))
         _check_asks_witnesses(live)
         copy = live.place.root / "copy"
         live.place.run("board", "mirror", f"http://{live.http}", copy, "--log-key", str(live.key))
@@ -83,9 +85,8 @@ def test_published_cosigned_mirrored_and_taken_up_again(live: LivePlace) -> None
         kept = (live.directory / "artifacts/000").read_bytes()
         shutil.rmtree(live.directory / "tile")
         live.serve()
-        size = live.place.status().size
-        assert size > checkpoint.size
-        wait_until(lambda: live.published() == size)
+        assert live.place.status().size > checkpoint.size
+        wait_until(lambda: live.published() == live.place.status().size)
         assert (live.directory / "artifacts/000").read_bytes().startswith(kept)
         again = live.place.root / "again"
         live.place.run("board", "mirror", f"http://{live.http}", again, "--log-key", str(live.key))
@@ -185,7 +186,9 @@ def _agree(live: LivePlace) -> None:
     store = SqliteStore.open(live.home / "board.sqlite", check_election(artifact).base_hash)
     with closing(store):
         sizes = {checkpoint.size: checkpoint for checkpoint in store.checkpoints()}
-        for place in (live.directory / "checkpoint", live.home / "high-water"):
+        mark = live.home / "high-water"
+        assert mark.exists()  # since the server's first start
+        for place in (live.directory / "checkpoint", mark):
             if place.exists():
                 head = verify_checkpoint(place.read_bytes(), live.key)
                 assert sizes[head.size].root == head.root
@@ -243,12 +246,10 @@ def test_a_second_server_takes_over(live: LivePlace, postgres_dsn: str) -> None:
         assert "waiting" in waiting.lines()[0]
         wait_until(lambda: live.published() == size)
         first.kill()
-        begin = time.monotonic()
         waiting.until(lambda: any("serving" in line for line in waiting.lines()))
-        assert time.monotonic() - begin < 30
         assert place.status().size == size + 2
         assert place.operations()[-1].reason == "took over from another server"
-        second.commit()
+        second.finish_ceremony()
         # The first one comes back, with its own published directory, and waits in its turn.
         back = live.start()
         back.until(lambda: bool(back.lines()))

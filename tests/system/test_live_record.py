@@ -91,6 +91,7 @@ def _read(live: LivePlace, logtool: go.LogTool, keys: list[VerifierKey], kept: P
     with live.place.board() as board:
         ours = board.consistency_proof(grown["old"], grown["size"])
         assert grown["proof"] == [base64.b64encode(step).decode() for step in ours]
+        assert report["inclusion"]
         for one in report["inclusion"]:
             ours = board.inclusion_proof(one["index"], one["size"])
             assert one["proof"] == [base64.b64encode(step).decode() for step in ours]

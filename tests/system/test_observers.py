@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from record.add_checkpoint import MAX_BYTES
 from record.archive import read_archive
 from record.checkpoint import verify_checkpoint
 from record.cosignature import parse_answer, parse_cosigner_key
@@ -32,7 +33,7 @@ from tests.observing import (
     serving,
     witness_key,
 )
-from tests.system.programs import Program, wait_until
+from tests.system.programs import PATIENCE, Program, wait_until
 
 pytestmark = pytest.mark.system
 
@@ -96,7 +97,7 @@ class Witnessing:
     address: tuple[str, int]
 
     def connect(self) -> http.client.HTTPConnection:
-        return http.client.HTTPConnection(*self.address, timeout=20)
+        return http.client.HTTPConnection(*self.address, timeout=60)
 
     def ask(
         self, body: bytes, connection: http.client.HTTPConnection | None = None
@@ -161,11 +162,11 @@ def text_of(size: int, fork_at: int | None = None) -> str:
 def test_a_witness_refuses_a_second_log(witness: Witnessing) -> None:
     """One log grows and is cosigned; its fork, signed by the same key, never is. All of it
     over one connection."""
-    connection = witness.connect()
+    connection, begin = witness.connect(), int(time.time())
     status, body, kind = witness.ask(add_checkpoint(0, 300), connection)
     assert (status, kind) == (200, "text/plain; charset=utf-8")
     (signature,) = parse_answer(body, witness.key, text_of(300))
-    assert abs(int.from_bytes(signature.signature[:8], "big") - time.time()) < 60
+    assert begin <= int.from_bytes(signature.signature[:8], "big") <= time.time()
     local = connection.sock.getsockname() if connection.sock else None
     for fork in (add_checkpoint(300, 400, 200), add_checkpoint(300, 300, 299)):
         status, _, _ = witness.ask(fork, connection)
@@ -192,7 +193,8 @@ def test_a_witness_refuses_a_second_log(witness: Witnessing) -> None:
 def test_a_witness_asked_for_too_much(witness: Witnessing) -> None:
     """Long bodies are cut off, other methods and places are not there."""
     connection = witness.connect()
-    connection.request("POST", "/add-checkpoint", bytes(2_000_000))
+    # No longer than what is read before the answer: of more the connection would die.
+    connection.request("POST", "/add-checkpoint", bytes(MAX_BYTES + 1))
     assert connection.getresponse().status == 413
     for method, path, status in (
         ("GET", "/add-checkpoint", 405),
@@ -237,11 +239,14 @@ def test_a_witness_that_is_killed(witness: Witnessing) -> None:
     for _ in range(5):
         stop = threading.Event()
         asked = threading.Thread(target=_grow, args=(witness, stop, signed, dice), daemon=True)
+        before = len(signed)
         asked.start()
-        time.sleep(dice.uniform(0.05, 0.5))
+        wait_until(lambda b=before, a=asked: len(signed) > b or not a.is_alive())  # type: ignore[misc]
+        time.sleep(dice.uniform(0.0, 0.5))
         witness.program.kill()
         stop.set()
-        asked.join(30)
+        asked.join(PATIENCE)
+        assert not asked.is_alive()
         witness.restart()
         status, known, _ = witness.ask(add_checkpoint(290, 300, 1))
         assert (status, int(known) >= max((size for size, _ in signed), default=0)) == (409, True)
@@ -310,6 +315,7 @@ def test_a_mirror_that_is_killed_goes_on(desk: Desk, log: SmallLog) -> None:
             program = desk.start("mirror", server.url, copy, *LOG_KEY, "--jobs", "1")
             program.until(hold.reached.is_set)
             program.kill()
+            hold.over.set()
             server.answer = hold.answer  # type: ignore[method-assign]
             assert "checkpoint" not in files(copy)
             assert files(copy).items() <= files(log.directory).items()
@@ -327,16 +333,16 @@ def test_a_mirror_that_is_killed_goes_on(desk: Desk, log: SmallLog) -> None:
 
 
 class _holding:
-    """Answers requests until a condition holds, and from then on leaves them waiting."""
+    """Answers requests until a condition holds; from then on they wait in vain, until `over`."""
 
     def __init__(self, answer: Callable[..., None], condition: Callable[[], bool]) -> None:
         self.answer, self.condition = answer, condition
-        self.reached = threading.Event()
+        self.reached, self.over = threading.Event(), threading.Event()
 
     def __call__(self, handler: object) -> None:
         if self.condition():
             self.reached.set()
-            time.sleep(3)
+            self.over.wait(PATIENCE)
         else:
             self.answer(handler)
 
@@ -424,6 +430,16 @@ def test_a_monitor_raises_the_alarm(desk: Desk, log: SmallLog, tmp_path: Path) -
     hook.write_text("import sys; open(sys.argv[1], 'a').write(sys.argv[2] + '\\n')\n")
     called, metrics = tmp_path / "called", tmp_path / "monitor.prom"
     called.touch()
+    fork = SmallLog(tmp_path / "fork")
+    fork.grow(3000, 100)
+    size = 300
+
+    def over() -> bool:
+        # Each time it grows by one, lest it be stale again before anybody has looked.
+        nonlocal size
+        log.grow(size := size + 1)
+        return 'sailau_monitor_alarm{alarm="stale"} 0' in metrics.read_text()
+
     with serving(log.directory) as server:
         program = desk.start(
             *("monitor", server.url, *LOG_KEY, "--state", tmp_path / "state"),
@@ -432,17 +448,18 @@ def test_a_monitor_raises_the_alarm(desk: Desk, log: SmallLog, tmp_path: Path) -
         )
         program.until(lambda: len(called.read_text().splitlines()) == 1)
         assert 'sailau_monitor_alarm{alarm="stale"} 1' in metrics.read_text()
-        log.grow(301)
-        program.until(lambda: "the alarm is over: stale" in program.err.read_text())
-        wait_until(lambda: 'sailau_monitor_alarm{alarm="stale"} 0' in metrics.read_text())
-        fork = SmallLog(tmp_path / "fork")
-        fork.grow(500, 100)
+        program.until(over)
+        assert "the alarm is over: stale" in program.err.read_text()
+        # It has read all of this log before it gets to see the other one.
+        program.until(lambda: f": {size} entries, consistent" in program.out.read_text())
         server.directory = fork.directory
         ended = program.wait()
     assert ended.code == 1
     assert "R.append-only" in ended.err
-    stale, forked = map(Path, called.read_text().splitlines())
-    assert json.loads((stale / "report.json").read_bytes())["alarm"] == "stale"
+    *stale, forked = map(Path, called.read_text().splitlines())
+    assert stale  # once, or again where this test was slow
+    for kept in stale:
+        assert json.loads((kept / "report.json").read_bytes())["alarm"] == "stale"
     assert (forked / "older").read_bytes() == log.checkpoint()
     assert (forked / "newer").read_bytes() == fork.checkpoint()
     assert 'sailau_monitor_alarm{alarm="fork"} 1' in metrics.read_text()

@@ -131,7 +131,7 @@ def test_offline(polls: Polls) -> None:
 def test_whose_signature_is_believed(polls: Polls, tmp_path: Path) -> None:
     """Without a record somebody has to say so; another log's key refuses."""
     assert call("receipt", "verify", polls.cast).code == UNUSABLE
-    stranger = World.create(TOY[0]).log_key
+    stranger = World.create(TOY[-1]).log_key
     refused(call("receipt", "verify", polls.cast, "--log-key", str(stranger)), REFUSED)
     refused(call("receipt", "verify", polls.cast, "--log-key", "x"), UNUSABLE, "--log-key")
     (tmp_path / "none").write_bytes(b"quorum nobody\n")
@@ -225,7 +225,7 @@ def test_a_dispute(polls: Polls, tmp_path: Path) -> None:
         assert "PROVED" in judged.out
     answer = verified(call("receipt", "judge", out, *polls.key, "--json"))
     assert (answer["proved"], answer["claim"]) == (True, "entry")
-    stranger = str(World.create(TOY[0]).log_key)
+    stranger = str(World.create(TOY[-1]).log_key)
     refused(call("receipt", "judge", out, "--log-key", stranger), REFUSED, "R.checkpoint")
     assert call("verify", "--dispute", out, "--log-key", stranger).code == REFUSED
     document = json.loads(out.read_bytes())

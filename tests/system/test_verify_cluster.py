@@ -24,6 +24,7 @@ from tests.authorities import Authority
 from tests.clusters import DaskCluster, running_cluster
 from tests.observing import serving
 from tests.publishing import publish
+from tests.system.programs import PATIENCE, wait_until
 from tests.tampered.kit import TOY_NAME, Record, crowded
 from verifier import Report, verify
 from verifier.archive import NotARecord
@@ -61,7 +62,7 @@ def dask(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DaskCluster]:
 def connected(dask: DaskCluster, records_at: str | None = None) -> Cluster:
     """A cluster of at least two workers."""
     cluster = Cluster.connect(dask.address, None, records_at)
-    cluster._client.wait_for_workers(2, timeout=60)
+    cluster._client.wait_for_workers(2, timeout=PATIENCE)
     return cluster
 
 
@@ -129,11 +130,11 @@ def test_a_killed_worker_costs_its_shards_only(folder: Path, dask: DaskCluster) 
 
     with serving(folder) as server, connected(dask, server.url) as cluster:
         client, answer = cluster._client, server.answer
-        client.wait_for_workers(3, timeout=60)
+        client.wait_for_workers(3, timeout=PATIENCE)
 
         def answer_when_killed(handler: BaseHTTPRequestHandler) -> None:
             if handler.path.startswith("/artifacts/"):
-                gate.wait(60)
+                gate.wait(PATIENCE)
             with suppress(OSError):  # of the dead
                 answer(handler)
 
@@ -149,9 +150,9 @@ def test_a_killed_worker_costs_its_shards_only(folder: Path, dask: DaskCluster) 
         killer = threading.Thread(target=kill_at_work, daemon=True)
         killer.start()
         report = verified(folder, cluster)
-        killer.join(timeout=60)
+        killer.join(timeout=PATIENCE)
         assert killed
-        assert killed[0] not in client.nthreads()
+        wait_until(lambda: killed[0] not in client.nthreads())
     assert report == alone
     assert report.to_json() == alone.to_json()
 
@@ -204,17 +205,14 @@ def test_editions_name_the_code() -> None:
     assert dask.startswith("distributed ")
 
 
-def nothing_left(cluster: Cluster) -> bool:
-    """Whether the scheduler has, or soon has, no task of ours."""
+def known(cluster: Cluster) -> list[str]:
+    """The tasks of ours that the scheduler has."""
 
-    def known(dask_scheduler: Any) -> list[str]:
-        return [key for key in dask_scheduler.tasks if "sailau" in str(key)]
+    def found(dask_scheduler: Any) -> list[str]:
+        return [str(key) for key in dask_scheduler.tasks if "sailau" in str(key)]
 
-    for _ in range(200):
-        if not cluster._client.run_on_scheduler(known):
-            return True
-        time.sleep(0.05)
-    return False
+    keys: list[str] = cluster._client.run_on_scheduler(found)
+    return keys
 
 
 def test_few_shards_are_on_their_way(folder: Path, dask: DaskCluster) -> None:
@@ -231,8 +229,9 @@ def test_few_shards_are_on_their_way(folder: Path, dask: DaskCluster) -> None:
         assert isinstance(results, Generator)
         assert next(results).shard == cut[0]
         assert len(cut) <= 3 * cluster.workers() + 1
+        assert known(cluster)
         results.close()
-        assert nothing_left(cluster)
+        wait_until(lambda: not known(cluster))
 
 
 @contextmanager
@@ -263,13 +262,14 @@ def test_an_interrupted_client_takes_its_shards_back(folder: Path, dask: DaskClu
         command = [sys.executable, "-m", "cli.main", "verify", str(folder), "--quiet"]
         command += ["--parameters", TOY_NAME, "--cluster", dask.address, "--records-at", url]
         with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as program:
-            assert asked.wait(60)
+            assert asked.wait(PATIENCE)
+            assert known(cluster)
             program.send_signal(signal.SIGINT)
-            _, error = program.communicate(timeout=60)
+            _, error = program.communicate(timeout=PATIENCE)
         assert program.returncode == 130
         assert error.splitlines()[-1] == "sailau: interrupted"
         assert "Traceback" not in error
-        assert nothing_left(cluster)
+        wait_until(lambda: not known(cluster))
 
 
 class Deadly(str):
@@ -286,7 +286,7 @@ class Deadly(str):
 def test_a_shard_that_kills_workers_again_and_again(folder: Path, tmp_path: Path) -> None:
     """It is given up and named; so is a cluster without workers."""
     with running_cluster(tmp_path, workers=3) as dask, connected(dask) as cluster:
-        cluster._client.wait_for_workers(3, timeout=60)
+        cluster._client.wait_for_workers(3, timeout=PATIENCE)
         deadly = Cluster(cluster._client, records_at=Deadly("path"))
         shard = Shard(0, 256, ((100, False),))
         with pytest.raises(WorkerDied, match="they checked artifacts/000, from ballot 100"):
@@ -303,7 +303,7 @@ def test_a_scheduler_that_is_gone(folder: Path, tmp_path: Path) -> None:
     """While shards are on their way: said, and not waited for."""
 
     def kill_when_asked() -> None:
-        asked.wait(60)
+        asked.wait(PATIENCE)
         dask.kill_scheduler()
 
     with (
