@@ -372,11 +372,13 @@ def flood(
     def send(request: bytes) -> None:
         channel = role_channel(f"{HOST}:{port}", authority, certificate, TlsKey.from_pem(key))
         submit: Any = channel.unary_unary(SUBMIT)
-        while not stop.is_set():
+        while True:
             try:
                 submit(request, timeout=60)
             except grpc.RpcError as error:
                 statuses[type(explain(error)).__name__] += 1
+            if stop.is_set():  # each kind has been told something, however short the flood
+                break
         channel.close()
 
     threads = [

@@ -11,6 +11,7 @@ from sqlalchemy import event
 from ballotbox.device import DeviceMachine
 from ballotbox.device_standing import DeviceStanding, read_standing
 from ballotbox.errors import (
+    StoreConflict,
     StoreDamaged,
     StoreExists,
     StoreFailed,
@@ -169,7 +170,7 @@ def test_a_ballot_and_its_secrets_are_one_transaction(tmp_path: Path) -> None:
     """A code that is there already leaves nothing of the second ballot behind."""
     journal = create(tmp_path / "journal.db")
     journal.add_ballot(b"c" * 32, b"ballot", b"secrets")
-    with pytest.raises(Exception, match="UNIQUE"):
+    with pytest.raises(StoreConflict, match="UNIQUE"):
         journal.add_ballot(b"c" * 32, b"another", b"others")
     assert [m.data for m in journal.outgoing()] == [b"ballot"]
     assert journal.ballots() == 1

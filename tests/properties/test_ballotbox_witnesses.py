@@ -205,7 +205,7 @@ def test_a_slow_witness_and_a_dead_one_delay_nobody(watched: Watched) -> None:
     gate = threading.Event()
 
     def wait(path: str, body: bytes) -> tuple[int, bytes, str]:
-        gate.wait(20)
+        gate.wait(300)
         return slow.answer(path, body)
 
     slow.behaviour = wait
@@ -218,21 +218,21 @@ def test_a_slow_witness_and_a_dead_one_delay_nobody(watched: Watched) -> None:
         for size in (1, 4):
             begin = time.monotonic()
             while watched.cosigned(good)[-1:] != [size]:
-                assert time.monotonic() - begin < 10
+                assert time.monotonic() - begin < 60
                 time.sleep(0.01)
             begin = time.monotonic()
             watched.grow(3)
             witnesses.poke()
-            assert time.monotonic() - begin < 5
+            assert time.monotonic() - begin < 60
         assert watched.cosigned(slow) == []
         assert any("dead" in notice for notice in witnesses.notices())
         gate.set()
         begin = time.monotonic()
         while not watched.cosigned(slow):
-            assert time.monotonic() - begin < 10
+            assert time.monotonic() - begin < 60
             time.sleep(0.01)
         stop.set()
-        running.join(10)
+        running.join(60)
 
 
 def test_a_witness_that_shows_a_larger_tree_stops_the_signing(watched: Watched) -> None:
@@ -293,8 +293,8 @@ def test_an_answer_that_never_ends_is_given_up(
 ) -> None:
     """By a server that runs, and by whoever checks one before it serves."""
     fake = Fake(watched.world, "north")
-    monkeypatch.setattr("ballotbox.witnesses._WHOLE", 0.3)
-    monkeypatch.setattr("cli.checking_witnesses._WHOLE", 0.3)
+    monkeypatch.setattr("ballotbox.witnesses._WHOLE", 1.0)
+    monkeypatch.setattr("cli.checking_witnesses._WHOLE", 1.0)
     with dripping(Witness("north", fake.key)) as witness:
         witnesses = watched.witnesses(witness)
         witnesses.ask_once(10)

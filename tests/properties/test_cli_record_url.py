@@ -84,7 +84,8 @@ def test_an_answer_that_breaks_off(folder: Path) -> None:
         archive = open_record(f"http://127.0.0.1:{listener.getsockname()[1]}")
         with archive.open("checkpoint") as stream, pytest.raises(NotARecord, match="breaks off"):
             stream.read(100)
-        thread.join(timeout=10)
+        thread.join(timeout=60)
+        assert not thread.is_alive()
 
 
 def test_what_is_no_record(tmp_path: Path) -> None:

@@ -55,8 +55,7 @@ def answering(*answers: bytes) -> Iterator[str]:
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No waiting for what will not come."""
-    monkeypatch.setattr(module, "_READ", 1.0)
+    """No pauses between two tries."""
     monkeypatch.setattr(Retry, "get_backoff_time", lambda self: 0)
 
 
@@ -124,6 +123,7 @@ def test_a_server_that_says_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_WHOLE", 0.0)
     with answering(http("200 OK", bytes(10))) as url, pytest.raises(Unreachable, match="complete"):
         HttpSource(url).read("x", 100)
+    monkeypatch.setattr(module, "_READ", 0.2)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"http://127.0.0.1:{silent.getsockname()[1]}"
         with pytest.raises(Unreachable):

@@ -64,7 +64,9 @@ def refusal(error: Rejected, wrong: list[int]) -> None:
 
 
 several = settings(
-    max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=20,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 
 

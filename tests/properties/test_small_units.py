@@ -7,7 +7,7 @@ import random
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import product
-from time import monotonic
+from time import thread_time
 from typing import Any
 
 import pytest
@@ -370,8 +370,8 @@ def test_many_cells(flat: bool) -> None:
     manifest = manifest_of(tree, 100)
     source = random.Random(7)
     counts = {(f"u{n}", c): source.randrange(300) for n in range(size) for c in (1, 2)}
-    begin = monotonic()
+    begin = thread_time()
     found = partition(manifest, counts)
-    assert monotonic() - begin < 5
+    assert thread_time() - begin < 5
     assert min(s.ballots for s in found) >= 100
     assert sum(len(s.units) for s in found) == 2 * size

@@ -248,7 +248,7 @@ def test_in_a_thread() -> None:
     while room.world.state.phase is not Phase.COUNTED:
         size = room.log.wait(size, 1.0)
     stop.set()
-    thread.join(timeout=30)
+    thread.join(timeout=120)
     assert not thread.is_alive()
     assert counts(room.world) == EXPECTED
 
@@ -289,7 +289,8 @@ def test_a_log_that_is_away_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> No
     while room.world.state.phase is not Phase.COUNTED and thread.is_alive():
         known = room.log.wait(known, 1.0)
     stop.set()
-    thread.join(timeout=30)
+    thread.join(timeout=120)
+    assert not thread.is_alive()
     assert counts(room.world) == EXPECTED
 
 
