@@ -12,8 +12,7 @@ The file says nothing that the two checkpoints and the two proofs in it do not s
 
 from __future__ import annotations
 
-import base64
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
@@ -22,10 +21,10 @@ from ballotbox.documents import Reader, write_document
 from ballotbox.receipts import Receipt, parse_receipt, verify_receipt
 from crypto.errors import InvalidProof, Malformed, Rejected
 from record.checkpoint import Checkpoint, parse_checkpoint
+from record.hash_lines import MAX_HASHES, format_hashes, parse_hashes
 from record.merkle import HASH_BYTES, verify_consistency, verify_inclusion
-from record.note import parse_base64
 from record.policy import Judgement, Policy
-from record.tlog_proof import MAX_BYTES, MAX_HASHES
+from record.tlog_proof import MAX_BYTES
 
 DISPUTE_FORMAT = "sailau-dispute/1"
 DISPUTE_CHECK = "R.dispute"
@@ -65,7 +64,7 @@ class Dispute:
                 "checkpoint": self.checkpoint.decode(),
                 "claim": self.claim.value,
                 "hash": self.digest.hex(),
-                "proof": "".join(f"{base64.b64encode(h).decode()}\n" for h in self.proof),
+                "proof": "".join(f"{line}\n" for line in format_hashes(self.proof)),
             }
         )
 
@@ -174,10 +173,7 @@ def _head(receipt: Receipt) -> Checkpoint:
 
 
 def _hashes(text: str, path: str) -> tuple[bytes, ...]:
-    lines: Sequence[str] = text.split("\n")
-    if lines[-1] or len(lines) - 1 > 2 * MAX_HASHES:
+    *lines, rest = text.split("\n")
+    if rest:
         raise Malformed(path, "is not a list of hashes, one a line")
-    hashes = tuple(parse_base64(line, path) for line in lines[:-1])
-    if any(len(h) != HASH_BYTES for h in hashes):
-        raise Malformed(path, f"has a hash that is not {HASH_BYTES} bytes")
-    return hashes
+    return parse_hashes(lines, path, 2 * MAX_HASHES)

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 
 from ballotbox.errors import StoreDamaged, StoreFailed
@@ -26,13 +27,25 @@ from record.checkpoint import MAX_BYTES, Checkpoint, VerifierKey, verify_checkpo
 _Stamp = tuple[int, int, int]
 
 
+class Source(StrEnum):
+    """Who knows of a tree."""
+
+    MARK = "mark"
+    PUBLISHED = "published"
+    REPORTED = "reported"
+
+
 @dataclass(frozen=True, slots=True)
 class Head:
-    """A tree that the log has signed: size, root (32 bytes; unknown: empty), and who says so."""
+    """A tree that the log has signed: size, root (32 bytes; unknown: empty), and who says so.
+
+    `where` is the same for people.
+    """
 
     size: int
     root: bytes
     where: str
+    source: Source = Source.REPORTED
 
 
 class HighWater:
@@ -79,7 +92,7 @@ class HighWater:
                     replace_durably(self._path, checkpoint.note)
                 except KeystoreWriteFailed as error:
                     raise StoreFailed(f"the high-water mark: {error}. Is the disk full?") from None
-            self._mark = Head(checkpoint.size, checkpoint.root, self._name())
+            self._mark = self._marked(checkpoint.size, checkpoint.root)
 
     def report(self, where: str, size: int, root: bytes = b"") -> None:
         """Somebody has seen a tree of the log of this size."""
@@ -88,8 +101,9 @@ class HighWater:
             if known is None or known.size < size:
                 self._reported[where] = Head(size, root, where)
 
-    def _name(self) -> str:
-        return "the high-water mark" if self._path is None else f"the high-water mark {self._path}"
+    def _marked(self, size: int, root: bytes) -> Head:
+        path = "" if self._path is None else f" {self._path}"
+        return Head(size, root, f"the high-water mark{path}", Source.MARK)
 
     def _read_mark(self) -> Head | None:
         if self._path is None:
@@ -103,7 +117,7 @@ class HighWater:
                 f"the high-water mark cannot be read: {error}. Compare the database with the "
                 f"published checkpoint and with the witnesses, then delete {self._path}"
             ) from None
-        return Head(head.size, head.root, self._name())
+        return self._marked(head.size, head.root)
 
     def _published_head(self) -> Head | None:
         """What the published checkpoint says; what is not signed by us says nothing."""
@@ -115,7 +129,7 @@ class HighWater:
             if self._seen is None or self._seen[0] != stamp:
                 head = _verified(self._published, self._key)
                 where = f"the published checkpoint {self._published}"
-                self._seen = stamp, Head(head.size, head.root, where)
+                self._seen = stamp, Head(head.size, head.root, where, Source.PUBLISHED)
         except (OSError, Malformed, Rejected):
             return None
         return self._seen[1]

@@ -74,11 +74,6 @@ class Receipt:
         """The hash of the leaf, 32 bytes."""
         return leaf_hash(self.entry)
 
-    @property
-    def artifact_sha256(self) -> bytes:
-        """SHA-256 of the artifact, as the entry has it."""
-        return record_pb2.Entry.FromString(self.entry).sha256
-
     def to_bytes(self) -> bytes:
         """The file."""
         return self.proof.format()

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import gzip
 import hmac
+import logging
 import os
 import re
 import secrets
@@ -33,6 +34,8 @@ from starlette.routing import Route
 from ballotbox.addresses import host_and_port, listening
 from ballotbox.errors import StoreFailed
 
+LOGGER = logging.getLogger(__name__)
+
 _INDEX = r"(?:x[0-9]{3}/)*[0-9]{3}"
 _WIDTH = r"\.p/(?:[1-9][0-9]?|1[0-9]{2}|2[0-4][0-9]|25[0-5])"
 # What a record has (docs/record.md, "The log"): no other path leads to a file.
@@ -49,6 +52,7 @@ _CHUNK = 1 << 16
 _CONNECTIONS = 512
 _KEEP_ALIVE = 30
 _START_SECONDS = 10.0
+_FIRST_PAUSE, _LAST_PAUSE = 1.0, 60.0
 
 
 def web_app(directory: Path) -> Starlette:
@@ -157,16 +161,80 @@ def _not_found() -> Response:
 
 
 class WebServer:
-    """Serves a directory in a thread of its own."""
+    """Serves a directory in a thread of its own, which begins again if it breaks off."""
 
     def __init__(self, directory: Path, listen: str) -> None:
         """Take the address HOST:PORT; port 0 leaves it to the system.
 
         Raises Malformed for something else, StoreFailed if it cannot be listened on.
         """
+        self._directory = directory
         self._socket = _listener(listen)
+        host, port = self._socket.getsockname()[:2]
+        self._url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+        self._server = self._new_server()
+        self._problem = ""
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="http", daemon=True)
+
+    @property
+    def url(self) -> str:
+        """Where it listens."""
+        return self._url
+
+    def start(self) -> None:
+        """Begin to answer. Raises StoreFailed if it does not."""
+        self._thread.start()
+        deadline = time.monotonic() + _START_SECONDS
+        while not self._server.started:
+            if self._problem or time.monotonic() > deadline:
+                self.stop()
+                raise StoreFailed(f"the HTTP server on {self._url} does not start")
+            time.sleep(0.01)
+
+    def notices(self) -> tuple[str, ...]:
+        """That it does not answer, while it does not: one sentence."""
+        if not self._problem or self._server.started:
+            return ()
+        what = f"The record is not served on {self._url}, and it is tried again"
+        return (f"{what}: {self._problem}.",)
+
+    def stop(self) -> None:
+        """Let answers under way end, for two seconds, and leave the address."""
+        self._stop.set()
+        self._server.should_exit = True
+        if self._thread.is_alive():
+            self._thread.join(10)
+        self._socket.close()
+
+    def _run(self) -> None:
+        pause = _FIRST_PAUSE
+        while not self._stop.is_set():
+            begin, error = time.monotonic(), self._serve()
+            if self._stop.is_set():
+                return
+            self._problem = "it has ended" if error is None else type(error).__name__
+            self._server = self._new_server()
+            LOGGER.error("the HTTP server has broken off: %s", self._problem, exc_info=error)
+            if time.monotonic() - begin > _LAST_PAUSE:
+                pause = _FIRST_PAUSE
+            self._stop.wait(pause)
+            pause = min(2 * pause, _LAST_PAUSE)
+
+    def _serve(self) -> BaseException | None:
+        """Until it is to stop; returns what kept it from going on."""
+        try:
+            # It closes what it is given, and the address is to stay ours: meanwhile the
+            # system lets those who come wait.
+            with self._socket.dup() as mine:
+                self._server.run(sockets=[mine])
+        except (Exception, SystemExit) as error:  # uvicorn ends its own program
+            return error
+        return None
+
+    def _new_server(self) -> uvicorn.Server:
         config = uvicorn.Config(
-            web_app(directory),
+            web_app(self._directory),
             log_config=None,
             access_log=False,
             lifespan="off",
@@ -176,32 +244,7 @@ class WebServer:
             timeout_graceful_shutdown=2,
             limit_concurrency=_CONNECTIONS,
         )
-        self._server = uvicorn.Server(config)
-        self._thread = threading.Thread(
-            target=self._server.run, kwargs={"sockets": [self._socket]}, name="http", daemon=True
-        )
-
-    @property
-    def url(self) -> str:
-        """Where it listens."""
-        host, port = self._socket.getsockname()[:2]
-        return f"http://{f'[{host}]' if ':' in host else host}:{port}"
-
-    def start(self) -> None:
-        """Begin to answer. Raises StoreFailed if it does not."""
-        self._thread.start()
-        deadline = time.monotonic() + _START_SECONDS
-        while not self._server.started:
-            if not self._thread.is_alive() or time.monotonic() > deadline:
-                raise StoreFailed(f"the HTTP server on {self.url} does not start")
-            time.sleep(0.01)
-
-    def stop(self) -> None:
-        """Let answers under way end, for two seconds, and leave the address."""
-        self._server.should_exit = True
-        if self._thread.is_alive():
-            self._thread.join(10)
-        self._socket.close()
+        return uvicorn.Server(config)
 
 
 def _listener(listen: str) -> socket.socket:

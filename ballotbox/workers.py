@@ -1,17 +1,19 @@
 """A process that checks the proofs of ballots, a batch at a time.
 
 It is spawned, not forked: gRPC does not survive a fork. It is less urgent to the system
-than the server's own process, which has health checks to answer on a busy machine.
+than the server's own process, which has health checks to answer on a busy machine. One
+that stands still is killed, and is then one that has died.
 """
 
 from __future__ import annotations
 
+import logging
 import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import TypeAlias
@@ -21,8 +23,15 @@ from record.artifacts import Artifact, Ballot, parse_artifact
 from record.election import ElectionContext, ElectionKeys, check_election
 from record.proofs import verify_ballots
 
+LOGGER = logging.getLogger(__name__)
+
 NICENESS = 10
 STOP_SECONDS = 10.0
+START_SECONDS = 120.0
+"""For a process to start and to build its tables: a few seconds, unless others keep it waiting."""
+SECONDS_PER_MIB = 480.0
+"""For each MiB of a batch. The largest ballots cost most of it: proofs of large limits, checked
+one by one, take some 45 s a MiB on one processor. Ten times that."""
 
 Candidate: TypeAlias = tuple[bytes, bytes]
 """A ballot artifact's bytes, and the hints that came with it (empty for none)."""
@@ -31,7 +40,7 @@ Verdict: TypeAlias = Rejected | Malformed | bool
 
 
 class WorkerDied(Exception):
-    """The process ended before it answered."""
+    """The process ended before it answered, by itself or because it stood still."""
 
 
 class Worker:
@@ -46,12 +55,16 @@ class Worker:
         self._start()
 
     def check(self, keys: ElectionKeys, batch: Sequence[Candidate]) -> list[Verdict]:
-        """A verdict for each. Raises WorkerDied; the next call starts another process."""
+        """A verdict for each. Raises WorkerDied; the next call starts another process.
+
+        It does not wait longer than any batch of this size can take (`patience`).
+        """
         try:
-            self.use(keys)
-            pipe = self._running()
-            pipe.send(list(batch))
-            verdicts: list[Verdict] | Exception = pipe.recv()
+            process, pipe = self._running()
+            with _killed_after(patience(batch), process):
+                self.use(keys)
+                pipe.send(list(batch))
+                verdicts: list[Verdict] | Exception = pipe.recv()
         except (EOFError, OSError) as error:
             self._end()
             raise WorkerDied from error
@@ -61,7 +74,7 @@ class Worker:
 
     def use(self, keys: ElectionKeys) -> None:
         """Have the tables of these keys built, unless they are or were tried. Raises OSError."""
-        pipe = self._running()
+        _, pipe = self._running()
         if self._keys is not keys:
             self._keys = keys
             try:
@@ -79,12 +92,12 @@ class Worker:
         """Let it end. Twice does nothing."""
         self._end()
 
-    def _running(self) -> Connection:
+    def _running(self) -> tuple[BaseProcess, Connection]:
         if self._pipe is None:
             self._start()
-        if self._pipe is None:
+        if self._pipe is None or self._process is None:
             raise AssertionError("started without a pipe")
-        return self._pipe
+        return self._process, self._pipe
 
     def _start(self) -> None:
         context = multiprocessing.get_context("spawn")
@@ -106,6 +119,30 @@ class Worker:
             if process.is_alive():
                 process.kill()
                 process.join()
+
+
+def patience(batch: Sequence[Candidate]) -> float:
+    """Seconds after which a process that has not answered stands still."""
+    size = sum(len(data) + len(hints) for data, hints in batch)
+    return START_SECONDS + size / 2**20 * SECONDS_PER_MIB
+
+
+@contextmanager
+def _killed_after(seconds: float, process: BaseProcess) -> Iterator[None]:
+    """Who waits for the process within this block does not wait for ever: its pipe ends."""
+
+    def kill() -> None:
+        LOGGER.error("a process that checks ballots stood still and is replaced")
+        process.kill()
+
+    timer = threading.Timer(seconds, kill)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+        timer.join()
 
 
 # --- in the process

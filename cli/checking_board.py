@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from rich.progress import track
 
 from ballotbox.errors import StoreError
-from ballotbox.high_water import Head, HighWater
+from ballotbox.high_water import Head, HighWater, Source
 from ballotbox.looking import Look
 from ballotbox.store import Store, StoredCheckpoint, read_all
 from cli.checking_findings import Finding, ok, problem, warning
@@ -112,7 +112,7 @@ def look_at_marks(config: ServerConfig, standing: Standing | None) -> Finding:
         return problem(name, str(error), _RESTORE)
     publish = config.publish
     if publish is not None and (publish / CHECKPOINT).exists():
-        known = any(_place(head) == "published" for head in heads)
+        known = any(head.source is Source.PUBLISHED for head in heads)
         if not known:
             found = f"{publish / CHECKPOINT} is not signed by this log's key"
             return problem(name, found, "Publish to another directory, or find out whose it is.")
@@ -126,19 +126,15 @@ def look_at_marks(config: ServerConfig, standing: Standing | None) -> Finding:
         if head.size and head.root and standing.roots.get(head.size) != head.root:
             found = f"the database is not the log that {head.where} is of"
             return problem(name, found, f"A log must not fork. {_RESTORE}")
-    if not any(_place(head) == "mark" for head in heads) and standing.head is not None:
+    if not any(head.source is Source.MARK for head in heads) and standing.head is not None:
         return warning(name, "there is none, though the log has begun", "Was the home copied?")
-    sizes = ", ".join(f"{_place(head)} {head.size}" for head in heads) or "nothing signed yet"
+    sizes = ", ".join(f"{head.source} {head.size}" for head in heads) or "nothing signed yet"
     return ok(name, f"they agree: {sizes}, database {size}")
 
 
 def read_heads(config: ServerConfig) -> tuple[Head, ...]:
     """What is known to be signed. Raises StoreDamaged for a mark that cannot be read."""
     return HighWater(config.high_water, config.log_key, config.publish).heads()
-
-
-def _place(head: Head) -> str:
-    return "published" if head.where.startswith("the published") else "mark"
 
 
 # --- the election

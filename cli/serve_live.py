@@ -66,21 +66,26 @@ class LiveBoard:
             say(f"the published record: {self._web.url}/")
 
     def notices(self) -> Sequence[str]:
-        """What is wrong with publishing or with witnesses, one sentence each."""
+        """What is wrong with publishing, its HTTP or with witnesses, one sentence each."""
         found: list[str] = []
         if self._publisher is not None:
             found += self._publisher.notices()
+        if self._web is not None:
+            found += self._web.notices()
         if self._witnesses is not None:
             found += self._witnesses.notices()
         return found
 
     def metrics(self) -> Iterator[Metric]:
-        """How publishing and each witness stand."""
+        """How publishing, its HTTP and each witness stand."""
         if self._publisher is not None:
             head, failing = self._publisher.head(), bool(self._publisher.notices())
             text = "Artifacts under the published checkpoint."
             yield gauge("sailau_published_size", text, head.size if head else 0)
             yield gauge("sailau_publishing_failing", "1 while it fails.", int(failing))
+        if self._web is not None:
+            failing = bool(self._web.notices())
+            yield gauge("sailau_http_failing", "1 while the files are not served.", int(failing))
         if self._witnesses is not None:
             known = self._witnesses.standings()
             sizes = {one.name: float(one.size) for one in known}

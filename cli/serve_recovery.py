@@ -9,7 +9,7 @@ from pathlib import Path
 from ballotbox.errors import StoreDamaged
 from ballotbox.store import Store, StoredCheckpoint
 from record.archive import read_archive
-from record.checkpoint import VerifierKey, parse_checkpoint
+from record.checkpoint import MAX_BYTES, VerifierKey, parse_checkpoint, verify_checkpoint
 from record.note import signatures_by
 
 _CHUNK = 64
@@ -19,13 +19,15 @@ def recover(store: Store, directory: Path, key: VerifierKey) -> int:
     """Append what a published record or a mirror has beyond the database; returns how much.
 
     Every artifact is checked against the checkpoint in the directory, which the log itself
-    signed: so what is appended is what was there before. Raises StoreDamaged if the
-    database holds something else, Malformed or Rejected for a record that is damaged.
+    signed: so what is appended is what was there before. A mirror that grows meanwhile is
+    taken as it was at the beginning. Raises StoreDamaged if the database holds something
+    else, Malformed or Rejected for a record that is damaged.
     """
     size = store.size()
     with read_archive(directory) as record:
-        checkpoint = record.checkpoint(key)
-        artifacts = record.artifacts(key)
+        note = record.read("checkpoint", MAX_BYTES)
+        checkpoint = verify_checkpoint(note, key)
+        artifacts = record.artifacts_under(checkpoint)
         for first in range(0, min(size, checkpoint.size), _CHUNK):
             wanted = min(_CHUNK, size - first, checkpoint.size - first)
             if list(store.read(first, wanted)) != list(islice(artifacts, wanted)):
@@ -37,8 +39,8 @@ def recover(store: Store, directory: Path, key: VerifierKey) -> int:
             store.append(store.size(), group)
     newest = store.newest_checkpoint()
     if newest is None or newest.size < checkpoint.size:
-        note = _own_note((directory / "checkpoint").read_bytes(), key)
-        store.add_checkpoint(StoredCheckpoint(checkpoint.size, checkpoint.root, note))
+        own = _own_note(note, key)
+        store.add_checkpoint(StoredCheckpoint(checkpoint.size, checkpoint.root, own))
     return max(checkpoint.size - size, 0)
 
 

@@ -209,8 +209,9 @@ class Cluster:
         self._waiting.popleft()
         if isinstance(answer, Refused):
             raise ExecutorFailed(_refusal("a worker", answer.problem))
-        outcome, digest = answer
-        return Result(shard, outcome, digest)
+        if not isinstance(answer, Result):
+            raise ExecutorFailed(f"a worker answered something else for {place}")
+        return answer
 
     def _answer(self, future: Any, place: str) -> Any:
         """Wait for a result, as long as there is somebody who may bring it."""

@@ -17,8 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from verifier.archive import NotARecord
-from verifier.ballot_proofs import Outcome
-from verifier.workers import ShardChecker
+from verifier.workers import Result, ShardChecker
 
 RUN = 16
 """Bytes of a run's name: a record may change between two runs, never within one."""
@@ -62,8 +61,8 @@ _lock = threading.Lock()
 _checkers: OrderedDict[bytes, ShardChecker] = OrderedDict()
 
 
-def check_shard(theirs: str, setting: bytes, shard: bytes) -> tuple[Outcome, bytes] | Refused:
-    """Check a shard; return what came of it and the digest of what was read.
+def check_shard(theirs: str, setting: bytes, shard: bytes) -> Result | Refused:
+    """Check a shard; return what came of it.
 
     `theirs` is the client's edition; `shard` is pickled, and so is `setting` behind the name of
     the run. Raises NotARecord and log.Changed.
@@ -72,10 +71,9 @@ def check_shard(theirs: str, setting: bytes, shard: bytes) -> tuple[Outcome, byt
         return Refused(f"it runs {edition()}, and you {theirs}")
     with _lock:
         try:
-            result = _checker(setting).check(pickle.loads(shard))
+            return _checker(setting).check(pickle.loads(shard))
         except NotARecord as error:
             raise NotARecord(f"a worker ({_address()}) reports: {error}") from error
-    return result.outcome, result.digest
 
 
 def _checker(setting: bytes) -> ShardChecker:

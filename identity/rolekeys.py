@@ -70,10 +70,6 @@ class RoleKey:
         """An Ed25519 signature, 64 bytes. The caller puts a context in front of its message."""
         return self._private.sign(message)
 
-    def fingerprint(self) -> str:
-        """The public key as people read it to each other: see `spoken`."""
-        return spoken(self.public_bytes)
-
 
 def parse_public_key(data: bytes, field: str) -> bytes:
     """Return a usable Ed25519 public key, 32 bytes. Raises Malformed."""

@@ -11,18 +11,17 @@ size that it knows (`parse_known_size`): then the proof has to begin there.
 
 from __future__ import annotations
 
-import base64
 from dataclasses import dataclass
 
 from crypto.errors import Malformed
 from record import note
-from record.checkpoint import SignedCheckpoint, parse_checkpoint, parse_hash, parse_size
+from record.checkpoint import SignedCheckpoint, parse_checkpoint, parse_size
+from record.hash_lines import format_hashes, parse_hashes, split_checkpoint
 
 PATH = "add-checkpoint"
 """Below a witness's submission prefix."""
 SIZE_TYPE = "text/x.tlog.size"
 """The content type of an answer 409."""
-MAX_HASHES = 63
 MAX_BYTES = note.MAX_BYTES + 4096
 
 
@@ -42,27 +41,18 @@ class AddCheckpoint:
 
 def format_add_checkpoint(old_size: int, proof: tuple[bytes, ...], checkpoint: bytes) -> bytes:
     """The body of the request."""
-    hashes = [base64.b64encode(step).decode("ascii") for step in proof]
-    return "\n".join([f"old {old_size}", *hashes, "", ""]).encode() + checkpoint
+    return "\n".join([f"old {old_size}", *format_hashes(proof), "", ""]).encode() + checkpoint
 
 
 def parse_add_checkpoint(data: bytes, field: str = "request") -> AddCheckpoint:
     """The request in a body; raises Malformed. Nothing in it is verified."""
     if len(data) > MAX_BYTES:
         raise Malformed(field, f"has more than {MAX_BYTES} bytes")
-    head, blank, checkpoint = data.partition(b"\n\n")
-    if not blank:
-        raise Malformed(field, "has no empty line before its checkpoint")
-    try:
-        first, *hashes = head.decode("ascii").split("\n")
-    except UnicodeDecodeError:
-        raise Malformed(field, "has a letter outside ASCII before its checkpoint") from None
+    (first, *lines), checkpoint = split_checkpoint(data, field)
     if not first.startswith("old "):
         raise Malformed(field, "does not begin with `old <size>`")
     old_size = parse_size(first.removeprefix("old "), f"{field}, old size")
-    if len(hashes) > MAX_HASHES:
-        raise Malformed(field, f"has {len(hashes)} hashes, more than {MAX_HASHES}")
-    proof = tuple(parse_hash(line, field) for line in hashes)
+    proof = parse_hashes(lines, field)
     signed = parse_checkpoint(checkpoint, f"{field}, checkpoint", any_log=True)
     return AddCheckpoint(old_size, proof, checkpoint, signed)
 

@@ -45,10 +45,6 @@ class JointDecryption:
         v = decryption_proof.combine_responses(self.group, responses.values())
         return DecryptionProof(self.challenge, v)
 
-    def respond(self, i: int, u: mpz, z: mpz) -> mpz:
-        """v_i of trustee i, from its nonce u_i and its key share z_i (92)."""
-        return decryption_proof.respond(self.group, u, z, self.challenges[i])
-
     def verify_response(
         self, i: int, public_share: mpz, share: DecryptionShare, response: mpz
     ) -> None:

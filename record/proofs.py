@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from typing import TypeAlias
 
 from crypto import decryption_proof, range_proof, schnorr, sealing
 from crypto.batch import Claims, unproved
@@ -37,6 +38,9 @@ from record.election import ElectionContext, ElectionKeys
 from record.hints import parse_hints
 from record.manifest import BallotStyle, Contest
 from record.state import Place
+
+_Values: TypeAlias = Sequence[tuple[str, int]]
+"""Labels of options and sigma."""
 
 # Where the specification letters the parts of one verification.
 _LETTERS: Mapping[tuple[str, Part], str] = {
@@ -319,10 +323,8 @@ def verify_challenged_ballot(
     follows from its ciphertexts: what gives those gives the code (13.B). V14 comes
     first, since only a well-formed opening can be encrypted again.
     """
-    where, contests = _opened_contests(context, ballot, opened)
-    for contest, plain in zip(contests, opened.contests, strict=True):
-        values = [(s.option, s.value) for s in plain.selections]
-        _well_formed(contest, values, f"{where}, contest {contest.label}")
+    values = [(c.contest, [(s.option, s.value) for s in c.selections]) for c in opened.contests]
+    where, contests = _opened_contests(context, ballot, values)
     for contest, plain, sealed in zip(contests, opened.contests, ballot.contests, strict=True):
         _encrypts(keys.vote_key, plain, sealed, f"{where}, contest {contest.label}")
 
@@ -338,28 +340,31 @@ def verify_decrypted_ballot(
 
     `places` are the ciphertexts of `ballot`, in its order.
     """
-    where, contests = _opened_contests(context, ballot, opened)
-    for contest, plain in zip(contests, opened.contests, strict=True):
-        values = [(o.option, o.count) for o in plain.options]
-        _well_formed(contest, values, f"{where}, contest {contest.label}")
+    values = [(c.contest, [(o.option, o.count) for o in c.options]) for c in opened.contests]
+    where, _ = _opened_contests(context, ballot, values)
     options = (option for contest in opened.contests for option in contest.options)
     for place, option in zip(places, options, strict=True):
         verify_decrypted_option(keys, place, option, f"{where}, ")
 
 
 def _opened_contests(
-    context: ElectionContext, ballot: Ballot, opened: ChallengedBallotDecryption | DecryptedBallot
+    context: ElectionContext, ballot: Ballot, opened: Sequence[tuple[str, _Values]]
 ) -> tuple[str, tuple[Contest, ...]]:
-    """14.A and 14.B; the place of the ballot, and the contests of its style."""
+    """Verification 14; the place of the ballot, and the contests of its style.
+
+    `opened` are labels of contests with what was opened in each.
+    """
     where = f"ballot {ballot.confirmation_code.hex()[:16]}"
     contests = context.manifest.style(ballot.ballot_style).contests
     labels = [contest.label for contest in contests]
-    _same_labels(("14.A", "14.B"), [c.contest for c in opened.contests], labels, where)
+    _same_labels(("14.A", "14.B"), [label for label, _ in opened], labels, where)
+    for contest, (label, values) in zip(contests, opened, strict=True):
+        _well_formed(contest, values, f"{where}, contest {label}")
     return where, contests
 
 
-def _well_formed(contest: Contest, values: Sequence[tuple[str, int]], where: str) -> None:
-    """14.C to 14.F; `values` are labels of options and sigma."""
+def _well_formed(contest: Contest, values: _Values, where: str) -> None:
+    """14.C to 14.F."""
     labels = [o.label for o in contest.options]
     _same_labels(("14.C", "14.D"), [label for label, _ in values], labels, where)
     for label, value in values:

@@ -18,7 +18,8 @@ from dataclasses import dataclass
 
 from crypto.errors import InvalidProof, Malformed, Rejected
 from record import note
-from record.checkpoint import parse_checkpoint, parse_hash, parse_size
+from record.checkpoint import parse_checkpoint, parse_size
+from record.hash_lines import format_hashes, parse_hashes, split_checkpoint
 from record.merkle import verify_inclusion
 from record.note import parse_base64
 from record.policy import Judgement, Policy
@@ -27,8 +28,6 @@ CHECK = "R.inclusion"
 """The id of the check that an entry is in the tree of a checkpoint."""
 
 HEADER = "c2sp.org/tlog-proof@v1"
-MAX_HASHES = 63
-"""A tree of 2^63 leaves has so many levels."""
 MAX_EXTRA = 64 * 1024
 MAX_BYTES = note.MAX_BYTES + 2 * MAX_EXTRA
 
@@ -50,8 +49,8 @@ class TlogProof:
         """The file. Raises Malformed or ValueError if it could not be read again."""
         lines = [HEADER]
         if self.extra is not None:
-            lines.append(f"extra {_encoded(self.extra)}")
-        lines += [f"index {self.index}", *map(_encoded, self.hashes), "", ""]
+            lines.append(f"extra {base64.b64encode(self.extra).decode('ascii')}")
+        lines += [f"index {self.index}", *format_hashes(self.hashes), "", ""]
         data = "\n".join(lines).encode() + self.checkpoint
         if parse_tlog_proof(data) != self:
             raise ValueError("empty extra data cannot be written: leave it out")
@@ -62,20 +61,12 @@ def parse_tlog_proof(data: bytes, field: str = "tlog-proof") -> TlogProof:
     """The proof in a file, its checkpoint parsed and not verified; raises Malformed."""
     if len(data) > MAX_BYTES:
         raise Malformed(field, f"has {len(data)} bytes, more than {MAX_BYTES}")
-    head, blank, checkpoint = data.partition(b"\n\n")
-    if not blank:
-        raise Malformed(field, "has no empty line before its checkpoint")
-    try:
-        lines = head.decode("ascii").split("\n")
-    except UnicodeDecodeError:
-        raise Malformed(field, "has a letter outside ASCII before its checkpoint") from None
+    lines, checkpoint = split_checkpoint(data, field)
     if lines.pop(0) != HEADER:
         raise Malformed(field, f"does not begin with the line {HEADER}")
     extra = _extra(lines, field)
     index = _index(lines, field)
-    if len(lines) > MAX_HASHES:
-        raise Malformed(field, f"has {len(lines)} hashes, more than {MAX_HASHES}")
-    hashes = tuple(parse_hash(line, field) for line in lines)
+    hashes = parse_hashes(lines, field)
     parse_checkpoint(checkpoint, f"{field}, checkpoint", any_log=True)
     return TlogProof(index, hashes, checkpoint, extra)
 
@@ -118,7 +109,3 @@ def _index(lines: list[str], field: str) -> int:
     if not lines or not lines[0].startswith("index "):
         raise Malformed(field, "has no index line where it belongs")
     return parse_size(lines.pop(0).removeprefix("index "), f"{field}, index")
-
-
-def _encoded(data: bytes) -> str:
-    return base64.b64encode(data).decode("ascii")

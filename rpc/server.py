@@ -91,10 +91,6 @@ class Server:
         self.grpc_server.stop(grace).wait()
         self._pool.shutdown()
 
-    def wait(self) -> None:
-        """Block until `stop` is called from elsewhere."""
-        self.grpc_server.wait_for_termination()
-
     def __enter__(self) -> Self:
         self.start()
         return self

@@ -351,7 +351,10 @@ class Session:
 
     def _answers(self, i: int) -> list[mpz]:
         z = self.world.secrets.vote_shares[i]
-        return [j.respond(i, u, z) for j, u in zip(self.joint(), self.nonces[i], strict=True)]
+        return [
+            decryption_proof.respond(self.world.group, u, z, joint.challenges[i])
+            for joint, u in zip(self.joint(), self.nonces[i], strict=True)
+        ]
 
     def play(self) -> None:
         """Begin the session and play its three rounds."""

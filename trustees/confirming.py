@@ -21,7 +21,6 @@ from trustees.desk import Desk
 from trustees.messages import Confirmation, ConfirmationDue, Step, Waiting
 from trustees.vault import (
     BACKUP,
-    POLYNOMIALS,
     SENT_CONFIRMATION,
     SENT_SHARES,
     UNTIL_CONFIRMED,
@@ -90,8 +89,7 @@ class Confirming:
         self._key_shares()
         h_g = desk.state.need_keys().key_ceremony_hash
         self._due = KeyConfirmation(desk.index, desk.context.base_hash, h_g)
-        restored = desk.vault.get(POLYNOMIALS) is None
-        return Step(ConfirmationDue(self._to_confirm(self._due), restored))
+        return Step(ConfirmationDue(self._to_confirm(self._due)))
 
     def _answer_due(self) -> Step | None:
         """The answer to a complaint of ours, if one stands on the record without it."""

@@ -73,12 +73,10 @@ class Waiting:
 class ConfirmationDue:
     """All keys and shares are right; a person has to compare and agree (`Trustee.confirm`).
 
-    The key shares are written, and `Trustee.backup` gives what a backup holds. `backed_up`
-    says that this key store itself comes from a backup.
+    The key shares are written, and `Trustee.backup` gives what a backup holds.
     """
 
     confirmation: Confirmation
-    backed_up: bool = False
 
     def __str__(self) -> str:
         return "waiting for your confirmation of the keys"

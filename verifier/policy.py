@@ -172,6 +172,8 @@ class _Reader:
         self.quorum: bytes | None = None
         self._names: set[bytes] = set()
         self._members: set[bytes] = set()
+        self._log_keys: set[bytes] = set()
+        self._witness_keys: set[bytes] = set()
 
     def read(self, line: bytes) -> None:
         """Take one line."""
@@ -198,15 +200,17 @@ class _Reader:
 
     def _log(self, text: bytes) -> None:
         key = _key(text, ED25519)
-        if any(known.public_key == key.public_key for known in self.logs):
+        if key.public_key in self._log_keys:
             raise NoteError("it has the public key of another log line")
+        self._log_keys.add(key.public_key)
         self.logs.append(key)
 
     def _witness(self, name: bytes, text: bytes) -> None:
         self._define(name)
         key = _key(text, COSIGNATURE)
-        if any(known.key.public_key == key.public_key for known in self.witnesses):
+        if key.public_key in self._witness_keys:
             raise NoteError("it has the public key of another witness line")
+        self._witness_keys.add(key.public_key)
         self.witnesses.append(Witness(name, key))
 
     def _group(self, name: bytes, threshold: bytes, members: tuple[bytes, ...]) -> None:

@@ -9,7 +9,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -36,7 +37,17 @@ from verifier.outcome import make_report
 from verifier.parameters import BY_NAME
 from verifier.report import Report
 from verifier.survey import Books, Survey
-from verifier.workers import Executor, LocalExecutor, Opener, Setting, Shards, useful_jobs
+from verifier.workers import (
+    Executor,
+    ExecutorFailed,
+    LocalExecutor,
+    Opener,
+    Result,
+    Setting,
+    Shard,
+    Shards,
+    useful_jobs,
+)
 
 Progress = Callable[[str, int, int], None]
 """Called with a stage's name, how much of it is done and how much there is (0: unknown)."""
@@ -159,7 +170,7 @@ class Verification:
         executor = self._executor or LocalExecutor(jobs, self._archive)
         factors: dict[Cell, Factors] = {}
         done = 0
-        for result in executor.run(setting, shards):
+        for result in _matched(executor, setting, shards):
             self.log.compare(result.shard.file, result.digest)
             self.findings.merge(result.outcome.findings)
             for cell, product in result.outcome.factors.items():
@@ -232,6 +243,30 @@ class Verification:
         return make_report(self.findings, self.survey, self.log.size, self._root, self._until)
 
 
+def _matched(executor: Executor, setting: Setting, shards: Iterable[Shard]) -> Iterator[Result]:
+    """Yield what an executor returns, if it is what it was given: each shard once, in order.
+
+    Raises ExecutorFailed otherwise: a shard that is passed over, or counted twice, would be
+    ballots of which nobody knows anything.
+    """
+    given: deque[Shard] = deque()
+
+    def handed_out() -> Iterator[Shard]:
+        for shard in shards:
+            given.append(shard)
+            yield shard
+
+    rest = handed_out()
+    for result in executor.run(setting, rest):
+        if not given or result.shard != given.popleft():
+            raise ExecutorFailed(
+                "the executor returned other ballots than it was given, or in another order"
+            )
+        yield result
+    if given or next(rest, None) is not None:
+        raise ExecutorFailed("the executor did not return all ballots that it was given")
+
+
 def _silent(stage: str, done: int, total: int) -> None:
     """Report no progress."""
 
@@ -266,7 +301,8 @@ def verify(
 
     Raises given.GivenError for a file that is not what it should be, archive.NotARecord if
     there is no record, log.Changed if it changes meanwhile, workers.ExecutorFailed if a
-    worker process is killed, and ValueError for a wrong argument.
+    worker process is killed or an executor returns something else than it was given, and
+    ValueError for a wrong argument.
     """
     if until not in (None, "close"):
         raise ValueError(f"until is None or 'close', not {until!r}")

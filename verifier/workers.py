@@ -90,7 +90,7 @@ class Executor(Protocol):
     """Runs shards, here or elsewhere."""
 
     def run(self, setting: Setting, shards: Iterable[Shard]) -> Iterator[Result]:
-        """Yield the results in the order of the shards.
+        """Yield the results in the order of the shards, one for each and with the same shard.
 
         Raises ExecutorFailed, archive.NotARecord or log.Changed.
         """

@@ -17,7 +17,7 @@ from ballotbox import workers
 from ballotbox.admission import Admission, Ticket
 from ballotbox.encryption import encrypt_ballot
 from ballotbox.errors import AdmissionAbandoned, AdmissionBusy, AdmissionFailed
-from ballotbox.workers import WorkerDied, check_batch
+from ballotbox.workers import Worker, WorkerDied, check_batch
 from crypto.errors import Malformed, Rejected
 from crypto.parameters import STANDARD, TOY
 from record.artifacts import Artifact
@@ -96,6 +96,72 @@ def test_a_process_that_is_killed_over_a_ballot_is_replaced(world: World, pool: 
     for child in children:
         os.kill(child.pid or 0, signal.SIGKILL)
     assert [ticket.result() for ticket in tickets] == [False] * 4
+
+
+@pytest.mark.parametrize("size", [0, 4 << 20], ids=["answer", "question"])
+def test_a_process_that_stands_still_is_killed_and_replaced(
+    world: World, monkeypatch: pytest.MonkeyPatch, size: int
+) -> None:
+    """Whether it does not answer, or does not even take in what it is asked."""
+    worker = Worker(world.artifacts[0].data)
+    try:
+        artifact = good(world)
+        assert worker.check(world.keys, [(artifact.data, b"")]) == [False]
+        (stopped,) = own_child(worker)
+        os.kill(stopped, signal.SIGSTOP)
+        with monkeypatch.context() as patch:
+            patch.setattr(workers, "patience", lambda _: 0.5)
+            with pytest.raises(WorkerDied):
+                worker.check(world.keys, [(artifact.data, bytes(size))])
+        assert own_child(worker) == []
+        assert worker.check(world.keys, [(artifact.data, b"")]) == [False]
+        assert own_child(worker) != [stopped]
+    finally:
+        worker.close()
+
+
+def own_child(worker: Worker) -> list[int]:
+    process = worker._process
+    return [] if process is None or process.pid is None else [process.pid]
+
+
+def test_ballots_are_checked_and_a_server_stops_though_a_process_stands_still(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is as if the process had died: another checks the ballot; at the end nobody does."""
+    others = set(multiprocessing.active_children())
+    admission = Admission(world.artifacts[0], workers=1)
+    assert admission.submit(world.keys, good(world)).result() is False
+    usual, impatient, asked = workers.patience, list[float](), threading.Semaphore(0)
+
+    def patience(batch: list[tuple[bytes, bytes]]) -> float:
+        asked.release()
+        return impatient.pop() if impatient else usual(batch)
+
+    def stand_still() -> None:
+        (child,) = set(multiprocessing.active_children()) - others
+        os.kill(child.pid or 0, signal.SIGSTOP)
+
+    monkeypatch.setattr(workers, "patience", patience)
+    stand_still()
+    impatient.append(0.5)
+    assert admission.submit(world.keys, good(world)).result() is False
+    assert asked.acquire(timeout=60)
+    assert asked.acquire(timeout=60)
+    stand_still()
+    impatient.append(5.0)
+    last = admission.submit(world.keys, good(world))
+    assert asked.acquire(timeout=60)
+    admission.close()
+    with pytest.raises(AdmissionFailed, match="stopping"):
+        last.result()
+
+
+def test_patience_is_in_proportion_to_what_is_to_be_checked() -> None:
+    """The largest batch that a server takes has hours, a usual ballot has minutes."""
+    usual = [(bytes(20_000), bytes(20_000))]
+    assert 120 < workers.patience(usual) < 180
+    assert workers.patience(usual * 32) > 10 * 45 * 32 * 40_000 / 2**20
 
 
 def test_a_full_queue_says_so_at_once(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -147,6 +147,34 @@ def test_an_older_copy_is_filled_up_from_the_published_record(home: Home, tmp_pa
         recover(home.store, tmp_path / "other", home.world.log_key)
 
 
+@pytest.mark.parametrize("moment", ["read", "append"])
+def test_a_mirror_that_grows_meanwhile_is_taken_as_it_was(
+    home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moment: str
+) -> None:
+    """Artifacts, size and note are of one checkpoint, whenever the next one comes."""
+    home.backup()
+    home.submit()
+    home.board.export(home.record)
+    head = home.board.head()
+    home.submit()
+    home.board.export(tmp_path / "later")
+    home.restore()
+    usual = getattr(SqliteStore, moment)
+
+    def meanwhile(*given: Any) -> Any:
+        shutil.copytree(tmp_path / "later", home.record, dirs_exist_ok=True)
+        return usual(*given)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(SqliteStore, moment, meanwhile)
+        assert recover(home.store, home.record, home.world.log_key) == 1
+    newest = home.store.newest_checkpoint()
+    assert newest == head
+    assert verify_checkpoint(newest.note, home.world.log_key).size == home.store.size()
+    assert recover(home.store, home.record, home.world.log_key) == 1
+    home.open_board().sign_checkpoint()
+
+
 def test_another_history_under_the_mark_is_refused(home: Home) -> None:
     """The same size, another root."""
     home.backup()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
 import os
 import shutil
@@ -9,12 +10,15 @@ import socket
 import stat
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 import urllib3
+import uvicorn
 
+from ballotbox import web
 from ballotbox.board import Board
 from ballotbox.errors import StoreDamaged, StoreFailed
 from ballotbox.publishing import Publisher, check_directory
@@ -32,6 +36,7 @@ from tests.ballots import Plain, device_statement, encrypt
 from tests.observing import KEY, artifacts, note
 from tests.world import World
 
+T = TypeVar("T")
 FULL = Plain({"president": (0, 1, 0), "council": (2, 1)})
 
 
@@ -362,6 +367,15 @@ def get(url: str, method: str = "GET", **headers: str) -> urllib3.BaseHTTPRespon
     )
 
 
+def wait_until(found: Callable[[], T]) -> T:
+    end = time.monotonic() + 60
+    while time.monotonic() < end:
+        if result := found():
+            return result
+        time.sleep(0.01)
+    raise AssertionError("it does not come")
+
+
 def test_every_file_of_the_record_is_served(served: tuple[Path, str]) -> None:
     """As it is, with a content type, a tag and how long it may be kept."""
     directory, url = served
@@ -455,6 +469,67 @@ def test_addresses_that_are_none(tmp_path: Path) -> None:
     with pytest.raises(StoreFailed, match="cannot listen .* another program .* --http"):
         WebServer(tmp_path, first.url.removeprefix("http://"))
     first.stop()
+
+
+def test_a_server_that_breaks_off_says_so_and_begins_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """At the same address; whoever comes meanwhile waits, and then nothing is wrong any more."""
+    ArchiveWriter(tmp_path, KEY).write(artifacts(3), lambda _: note(3))
+    monkeypatch.setattr(web, "_FIRST_PAUSE", 0.01)
+    monkeypatch.setattr(web, "_LAST_PAUSE", 0.05)
+    usual, broken = uvicorn.Server.on_tick, threading.Event()
+
+    async def on_tick(self: uvicorn.Server, counter: int) -> bool:
+        if broken.is_set():
+            raise OSError(errno.EMFILE, "Too many open files")
+        return await usual(self, counter)
+
+    def never(self: uvicorn.Server, sockets: object) -> None:
+        raise SystemExit(3)
+
+    def too_many(self: socket.socket) -> socket.socket:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr(uvicorn.Server, "on_tick", on_tick)
+    server = WebServer(tmp_path, "127.0.0.1:0")
+    server.start()
+    try:
+        assert server.notices() == ()
+        with monkeypatch.context() as patch:
+            patch.setattr(uvicorn.Server, "run", never)
+            broken.set()
+            (notice,) = wait_until(server.notices)
+            assert notice.startswith(f"The record is not served on {server.url}, and it is tried ")
+            assert wait_until(lambda: [one for one in server.notices() if "SystemExit" in one])
+            patch.setattr(socket.socket, "dup", too_many)
+            assert wait_until(lambda: [one for one in server.notices() if "OSError" in one])
+            broken.clear()
+        assert get(f"{server.url}/checkpoint").data == note(3)
+        wait_until(lambda: not server.notices())
+        assert "the HTTP server has broken off: OSError" in caplog.text
+    finally:
+        server.stop()
+    assert not server._thread.is_alive()
+
+
+def test_a_server_that_cannot_begin_is_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is told to whoever starts it, and the address is free again."""
+
+    def never(self: uvicorn.Server, sockets: object) -> None:
+        raise RuntimeError
+
+    server = WebServer(tmp_path, "127.0.0.1:0")
+    address = server.url.removeprefix("http://")
+    with monkeypatch.context() as patch:
+        patch.setattr(uvicorn.Server, "run", never)
+        with pytest.raises(StoreFailed, match="does not start"):
+            server.start()
+    again = WebServer(tmp_path, address)
+    again.start()
+    again.stop()
 
 
 def test_a_checkpoint_that_is_replaced_all_the_time_is_whole(served: tuple[Path, str]) -> None:

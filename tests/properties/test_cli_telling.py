@@ -13,6 +13,7 @@ from cli.telling import Telling
 from crypto.errors import Rejected
 from record.artifacts import Purpose
 from record.state import Round, SessionState
+from rpc.errors import NobodyThere, Unavailable
 from trustees.client import Disconnected
 from trustees.messages import Computing, Refusing, Sending, Waiting
 
@@ -66,7 +67,7 @@ def test_a_drill_is_called_one(capsys: pytest.CaptureFixture[str]) -> None:
     with Telling(1) as tell:
         tell.state = lambda: state  # type: ignore[assignment, return-value]
         tell(Sending("commitments"))
-        tell(Disconnected("nobody answers"))
+        tell(Disconnected(NobodyThere("nobody answers")))
         for i in (1, 2):
             for round_ in Round:
                 session.parts[round_, i] = [9]
@@ -89,6 +90,13 @@ def test_the_count_is_no_drill(capsys: pytest.CaptureFixture[str]) -> None:
             tell.state = lambda state=state: state  # type: ignore[misc]
             tell(Sending("commitments"))
         assert capsys.readouterr().err == "sending commitments\n"
+
+
+def test_the_addresses_of_a_name_are_one_problem() -> None:
+    """Tried in turn, they are told once; another error with the same words is another one."""
+    one, two = (NobodyThere(f"nobody answers at {place}") for place in ("[::1]:1", "127.0.0.1:1"))
+    assert Disconnected(one).kind == Disconnected(two).kind
+    assert Disconnected(Unavailable("nobody answers at 127.0.0.1:1")).kind != Disconnected(two).kind
 
 
 def test_a_refusal_is_kept(capsys: pytest.CaptureFixture[str]) -> None:

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from crypto import decryption_proof
 from crypto.errors import Rejected
 from crypto.group import mpz
 from crypto.parameters import TOY
@@ -439,9 +440,11 @@ def _responses(
         combine(world.keys, place, {j: entries[j][x] for j in entries})
         for x, place in enumerate(world.state.tally_places())
     )
-    return DecryptionResponses(
-        1, i, 0, tuple(joint.respond(i, u, z) for joint, u in zip(joints, nonces, strict=True))
+    responses = (
+        decryption_proof.respond(world.group, u, z, joint.challenges[i])
+        for joint, u in zip(joints, nonces, strict=True)
     )
+    return DecryptionResponses(1, i, 0, tuple(responses))
 
 
 # --- ballot nonces

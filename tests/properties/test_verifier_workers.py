@@ -6,7 +6,9 @@ import hashlib
 import os
 import pickle
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 
 import pytest
@@ -17,6 +19,7 @@ from tests.published_hints import write_hints
 from tests.publishing import publish
 from tests.tampered.kit import PARAMETERS, TOY_NAME, Record, crowded
 from tests.world import World
+from verifier import cli as verifier_cli
 from verifier import verify
 from verifier.archive import open_archive
 from verifier.log import Changed
@@ -24,6 +27,7 @@ from verifier.workers import (
     WITH_HINTS,
     WITHOUT,
     Executor,
+    ExecutorFailed,
     LocalExecutor,
     Result,
     Setting,
@@ -100,8 +104,74 @@ def test_shards_that_do_not_come_back(folder: Path) -> None:
             *results, _ = super().run(setting, shards)
             yield from results
 
-    with pytest.raises(Changed):
+    with pytest.raises(ExecutorFailed, match="did not return all"):
         verify(folder, parameters=TOY_NAME, executor=Forgetful([]))
+
+
+def swapped(results: list[Result]) -> list[Result]:
+    """Two of one size: the number of ballots is right at any moment."""
+    return [results[1], results[0], *results[2:]]
+
+
+def twice_the_first(results: list[Result]) -> list[Result]:
+    """The second is passed over."""
+    return [results[0], results[0], *results[2:]]
+
+
+def of_another_stretch(results: list[Result]) -> list[Result]:
+    """As many ballots as were asked for, and others."""
+    first, *rest = results
+    return [replace(first, shard=replace(first.shard, ballots=rest[0].shard.ballots)), *rest]
+
+
+def of_other_fates(results: list[Result]) -> list[Result]:
+    """The ballots that were asked for, taken for ones that are not cast."""
+    first, *rest = results
+    ballots = tuple((number, not cast) for number, cast in first.shard.ballots)
+    return [replace(first, shard=replace(first.shard, ballots=ballots)), *rest]
+
+
+def too_many(results: list[Result]) -> list[Result]:
+    """One more at the end."""
+    return [*results, results[-1]]
+
+
+@pytest.mark.parametrize("wrong", [swapped, twice_the_first, of_another_stretch, of_other_fates,
+                                   too_many])  # fmt: skip
+def test_shards_that_are_not_those_that_were_sent(
+    folder: Path,
+    wrong: Callable[[list[Result]], list[Result]],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Each once and in order, or there is no verdict."""
+
+    class Wrong(Elsewhere):
+        def run(self, setting: Setting, shards: Iterable[Shard]) -> Iterator[Result]:
+            yield from wrong(list(super().run(setting, shards)))
+
+    with pytest.raises(ExecutorFailed, match="other ballots"):
+        verify(folder, parameters=TOY_NAME, executor=Wrong([]))
+
+    class Means:
+        def add_options(self, _: object) -> None: ...
+
+        def means(self, _: object, __: object) -> nullcontext[verifier_cli.Means]:
+            return nullcontext(verifier_cli.Means(executor=Wrong([])))
+
+    options = ["--parameters", TOY_NAME, "--quiet"]
+    assert verifier_cli.main([str(folder), *options], "verify", Means()) == 2
+    assert "other ballots" in capsys.readouterr().err
+
+
+def test_shards_that_are_not_taken(folder: Path) -> None:
+    """An executor that stops early has not checked the rest."""
+
+    class Lazy(Elsewhere):
+        def run(self, setting: Setting, shards: Iterable[Shard]) -> Iterator[Result]:
+            return super().run(setting, islice(shards, 1))
+
+    with pytest.raises(ExecutorFailed, match="did not return all"):
+        verify(folder, parameters=TOY_NAME, executor=Lazy([]))
 
 
 def setting_of(folder: Path) -> Setting:

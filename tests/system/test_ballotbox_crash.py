@@ -105,7 +105,7 @@ def serve(
     server.start()
     (worker,) = multiprocessing.active_children()
     ready.send(worker.pid)
-    server.wait()
+    server.grpc_server.wait_for_termination()
 
 
 class Servers:

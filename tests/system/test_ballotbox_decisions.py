@@ -62,7 +62,7 @@ def test_a_lost_answer_is_asked_for_again(shared: Polls, monkeypatch: pytest.Mon
     code = shared.submit(client).confirmation_code
     cast = shared.world.append(Cast(DEVICE, code)).data
     first = client.cast(code, cast)
-    monkeypatch.setattr("ballotbox.client.attachment", lambda error, kind: None)
+    monkeypatch.setattr("ballotbox.client.device.attachment", lambda error, kind: None)
     assert client.cast(code, cast) == first
     with pytest.raises(AlreadyDone):
         client.challenge(code, shared.world.sign(Challenge(DEVICE, code)).data)

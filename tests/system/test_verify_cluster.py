@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
@@ -172,6 +173,26 @@ def test_another_record_at_the_workers(folder: Path, dask: DaskCluster, tmp_path
     publish(record.world, tmp_path, record.encoded())
     with connected(dask, str(tmp_path)) as cluster, pytest.raises(Changed, match="artifacts/000"):
         verified(folder, cluster)
+
+
+def test_an_answer_that_is_not_of_the_shard(
+    folder: Path, dask: DaskCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of other ballots, or none at all: there is no verdict."""
+    usual = Cluster._answer
+
+    def of_others(self: Cluster, future: Any, place: str) -> Any:
+        answer = usual(self, future, place)
+        return replace(answer, shard=replace(answer.shard, ballots=()))
+
+    def other(self: Cluster, future: Any, place: str) -> Any:
+        answer = usual(self, future, place)
+        return answer.outcome, answer.digest
+
+    for wrong, problem in ((of_others, "other ballots"), (other, "something else for artifacts")):
+        monkeypatch.setattr(Cluster, "_answer", wrong)
+        with connected(dask) as cluster, pytest.raises(ExecutorFailed, match=problem):
+            verified(folder, cluster)
 
 
 def test_another_version_is_refused(

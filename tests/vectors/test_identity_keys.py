@@ -140,11 +140,6 @@ def test_spoken_rows_are_the_same_digits() -> None:
     assert " ".join(rows) == spoken(PUBLIC)
 
 
-def test_fingerprint_is_of_the_public_key() -> None:
-    """A key's fingerprint can be computed from its public half alone."""
-    assert RoleKey.from_secret(SECRET).fingerprint() == spoken(PUBLIC)
-
-
 @pytest.mark.parametrize(
     ("identity", "uri"),
     [

@@ -22,8 +22,10 @@ from verifier.complaints import Complaints, _Complaint
 from verifier.findings import Findings, Place
 from verifier.group import Group, group_for
 from verifier.log import Log
+from verifier.note import VerifierKey
 from verifier.operations import Operations
 from verifier.parameters import BY_NAME
+from verifier.policy import parse_policy
 from verifier.run import Verification
 from verifier.survey import Survey
 from verifier.targets import DrillTarget
@@ -198,3 +200,29 @@ def test_sessions_of_ballots_are_looked_at_for_so_long(tmp_path: Path) -> None:
     with mock.patch("verifier.count._PATIENCE", 3):
         assert read(8) == read(20)
     assert read(20) == read(8) + 12
+
+
+@pytest.mark.parametrize("line", [b"log %(key)b", b"witness %(name)b %(key)b"])
+def test_a_policy_is_read_at_a_cost_in_proportion_to_its_lines(line: bytes) -> None:
+    """Ten thousand keys are not each compared with all before it."""
+    compared = 0
+
+    class Counted(bytes):
+        """A public key that counts how often it is compared."""
+
+        def __eq__(self, other: object) -> bool:
+            nonlocal compared
+            compared += 1
+            return bytes.__eq__(self, other)
+
+        __hash__ = bytes.__hash__
+
+    def key(text: bytes, _: int) -> VerifierKey:
+        return VerifierKey(text.decode(), "name", bytes(4), Counted(text))
+
+    words = [b"%d" % number for number in range(9_999)]
+    lines = [line % {b"name": word, b"key": word} for word in words]
+    with mock.patch("verifier.policy._key", key):
+        policy = parse_policy(b"\n".join([*lines, b"quorum none", b""]))
+    assert len(policy.logs) + len(policy.witnesses) == 9_999
+    assert compared < 9_999

@@ -8,7 +8,7 @@ import threading
 import grpc
 
 from crypto.errors import Rejected, SailauError
-from rpc.errors import Denied, Unauthenticated, WrongServer, explain, explained
+from rpc.errors import Denied, Unauthenticated, Unavailable, WrongServer, explain, explained
 from sailau.v1 import bulletin_board_pb2, bulletin_board_pb2_grpc
 from trustees.client.calls import CoordinatorClient
 
@@ -29,7 +29,7 @@ class Feed:
         self._queue: queue.Queue[bytes] = queue.Queue(_AHEAD)
         self._stop = threading.Event()
         self._call: grpc.Call | None = None
-        self.problem = ""
+        self.problem: SailauError | None = None
         self.failure: SailauError | None = None
 
     def next(self, timeout: float) -> bytes | None:
@@ -49,20 +49,19 @@ class Feed:
         """Follow the board until `stop`; for a thread."""
         pause = FIRST_PAUSE
         while not self._stop.is_set():
-            before, wrong = self._next, False
+            before = self._next
             try:
-                problem = self._follow()
+                problem: SailauError = self._follow()
             except grpc.RpcError as error:
-                known = explain(error)
-                problem, wrong = str(known), isinstance(known, WrongServer)
-                if isinstance(known, Denied | Unauthenticated):
-                    self.failure = known
+                problem = explain(error)
+                if isinstance(problem, Denied | Unauthenticated):
+                    self.failure = problem
                     return
             if self._stop.is_set():
                 return
             self.problem = problem
             pause = FIRST_PAUSE if self._next > before else min(2 * pause, LONGEST_PAUSE)
-            self._stop.wait(PAUSE_AT_ANOTHER if wrong else pause)
+            self._stop.wait(PAUSE_AT_ANOTHER if isinstance(problem, WrongServer) else pause)
 
     def stop(self) -> None:
         """End `run`."""
@@ -70,7 +69,7 @@ class Feed:
         if self._call is not None:
             self._call.cancel()
 
-    def _follow(self) -> str:
+    def _follow(self) -> Unavailable:
         """One stream, as long as it lasts; returns why it ended."""
         request = bulletin_board_pb2.ReadArtifactsRequest(first=self._next, follow=True)
         call = self._board.ReadArtifacts(request)
@@ -82,12 +81,14 @@ class Feed:
                 if self._stop.is_set():
                     break
                 if response.index != self._next:
-                    return f"the server sent artifact {response.index} instead of {self._next}"
-                self.problem = ""
+                    return Unavailable(
+                        f"the server sent artifact {response.index} instead of {self._next}"
+                    )
+                self.problem = None
                 self._put(response.artifact)
         finally:
             call.cancel()
-        return "the server ended the stream"
+        return Unavailable("the server ended the stream")
 
     def _put(self, artifact: bytes) -> None:
         while not self._stop.is_set():
@@ -137,9 +138,9 @@ class Helpers:
                 if self.first_to_read is None:
                     self.first_to_read = self._feed.board_size()
                 self.elsewhere = None
-                self._feed.problem = ""
+                self._feed.problem = None
             except Rejected as error:
-                self._feed.problem = ""
+                self._feed.problem = None
                 self.first_to_read, self.elsewhere = None, error
             except (Denied, Unauthenticated) as error:
                 self._feed.failure = error

@@ -29,7 +29,6 @@ from trustees.messages import (
 )
 
 PAUSE_AFTER_REFUSAL = 2.0
-_NOBODY = "nobody answers"
 _AT_ONCE = 64
 _IDLE = 0.25
 
@@ -38,7 +37,7 @@ _IDLE = 0.25
 class Disconnected:
     """An event of the client's own: the server cannot be reached, or was and is not."""
 
-    problem: str
+    problem: SailauError
 
     def __str__(self) -> str:
         return f"not connected: {self.problem}"
@@ -46,7 +45,8 @@ class Disconnected:
     @property
     def kind(self) -> str:
         """The problem without the address: a name may have several, tried in turn."""
-        return NobodyThere.__name__ if self.problem.startswith(_NOBODY) else self.problem
+        nobody = isinstance(self.problem, NobodyThere)
+        return NobodyThere.__name__ if nobody else str(self.problem)
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,8 +161,9 @@ class TrusteeClient:
             raise feed.failure
         if not self._read(feed):
             return
-        if feed.problem:
-            self._tell(Disconnected(feed.problem))
+        problem = feed.problem
+        if problem is not None:
+            self._tell(Disconnected(problem))
         elif helpers.elsewhere is not None:
             self._tell(AnotherProgram(helpers.elsewhere))
         first = helpers.first_to_read
@@ -170,7 +171,7 @@ class TrusteeClient:
             # Perhaps another program spoke, or this one: that has to be read back first.
             return
         step = self._step()
-        if not feed.problem:
+        if feed.problem is None:
             self._tell(step.event)
         if isinstance(step.event, ConfirmationDue):
             self._ask(step.event.confirmation)
@@ -209,7 +210,7 @@ class TrusteeClient:
         try:
             index = self._send(message)
         except Unavailable as error:
-            self._tell(Disconnected(str(error)))
+            self._tell(Disconnected(error))
             self._stop.wait(FIRST_PAUSE)
             return
         except (Busy, CallFailed, ServerFailed, Malformed, Rejected) as error:
