@@ -17,6 +17,10 @@ class NotThere(Unreachable):
     """The server answers that it has no such file."""
 
 
+class Denied(Unreachable):
+    """The server answers that it does not give the file, which may mean that there is none."""
+
+
 class WitnessFailed(SailauError):
     """The witness's own files: missing, in use, damaged, of another witness, disk full."""
 

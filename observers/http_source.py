@@ -18,7 +18,7 @@ from urllib3.exceptions import HTTPError
 from urllib3.util import Retry, Timeout
 
 from crypto.errors import Malformed
-from observers.errors import NotThere, Unreachable
+from observers.errors import Denied, NotThere, Unreachable
 from observers.source import Source, Stream
 
 _CHUNK = 1 << 16
@@ -90,7 +90,9 @@ class HttpSource(Source):
             raise Malformed(url, f"has fewer than {offset + 1} bytes")
         if offset and response.status == 206:
             return self._get(url, 0)  # a range, but another one than was asked for
-        raise Unreachable(f"{url}: the server answers {response.status}")
+        denied = 400 <= response.status < 500 and response.status not in _BUSY
+        error = Denied if denied else Unreachable
+        raise error(f"{url}: the server answers {response.status}")
 
 
 def _continues(response: urllib3.BaseHTTPResponse, offset: int) -> bool:

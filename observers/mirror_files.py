@@ -2,7 +2,7 @@
 
 Hash tiles come from the top: the partial ones at the right edge lead to the root, and
 each full tile is known by the hash above it. Entry bundles are held against their leaf
-hashes, artifacts against their entries.
+hashes, artifacts against their entries. Hints are copied as they are.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from observers.artifact_files import CHECK as ENTRY_CHECK
 from observers.artifact_files import copy_artifacts
 from observers.errors import NotThere
 from observers.heads import TREE_CHECK, Head, check_tiles
+from observers.hint_files import copy_hints
 from observers.source import DirectorySource, Source
 from record.merkle import leaf_hash, root_of
 from record.tile_tree import TileTree
@@ -127,6 +128,8 @@ class MirrorFiles:
         if self._artifacts and not self._has_artifacts(bundle):
             copy_artifacts(self._source, self._local, self._root, bundle, entries)
             self._directories.add((self._root / bundle.artifacts_path).parent)
+            if copy_hints(self._source, self._local, self._root, bundle):
+                self._directories.add((self._root / bundle.hints_path).parent)
 
     def _fetch_bundle(self, bundle: Bundle) -> bytes:
         """The bundle; a partial one that is gone is cut from the full one."""

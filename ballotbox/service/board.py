@@ -67,21 +67,28 @@ class BoardServicer(bulletin_board_pb2_grpc.BulletinBoardServiceServicer):
                 last = self._board.size()
             if request.limit:
                 last = min(last, request.first + request.limit)
-            yield from self._stream(request.first, last)
+            hinted = request.with_hints
+            yield from self._stream(request.first, last, hinted)
             if request.follow:
-                yield from self._follow(max(request.first, last), context)
+                yield from self._follow(max(request.first, last), hinted, context)
 
-    def _stream(self, first: int, last: int) -> Iterator[bulletin_board_pb2.ReadArtifactsResponse]:
+    def _stream(
+        self, first: int, last: int, hinted: bool
+    ) -> Iterator[bulletin_board_pb2.ReadArtifactsResponse]:
         for start in range(first, last, BATCH):
-            batch = self._board.read_bytes(start, min(BATCH, last - start))
+            most = min(BATCH, last - start)
+            hints = self._board.read_hints(start, most) if hinted else {}
+            batch = self._board.read_bytes(start, most)
             for index, data in enumerate(batch, start=start):
-                yield bulletin_board_pb2.ReadArtifactsResponse(index=index, artifact=data)
+                yield bulletin_board_pb2.ReadArtifactsResponse(
+                    index=index, artifact=data, hints=hints.get(index, b"")
+                )
 
     def _follow(
-        self, index: int, context: grpc.ServicerContext
+        self, index: int, hinted: bool, context: grpc.ServicerContext
     ) -> Iterator[bulletin_board_pb2.ReadArtifactsResponse]:
         while context.is_active():
-            for response in self._stream(index, self._board.wait(index, WAIT)):
+            for response in self._stream(index, self._board.wait(index, WAIT), hinted):
                 yield response
                 index = response.index + 1
             if self._board.closed:

@@ -17,6 +17,7 @@ from observers.errors import Fault, Misbehaviour, NotThere, Unreachable
 from observers.mirror import Mirror
 from observers.source import DirectorySource, Source, Stream, open_source
 from record.archive import read_archive
+from record.delimited import delimited
 from record.policy import Policy
 from tests.observing import (
     KEY,
@@ -74,7 +75,8 @@ def test_a_mirror_is_the_record(log: SmallLog, copy: Path, size: int) -> None:
     log.grow(size)
     asked = mirror(log.directory, copy)
     assert files(copy) == files(log.directory)
-    assert sorted(asked) == sorted(files(log.directory))
+    assert len(asked) == len(set(asked))
+    assert set(asked) == files(log.directory).keys() | ({"hints/000"} if size else set())
     with read_archive(copy) as record:
         assert list(record.artifacts(KEY)) == artifacts(size)
 
@@ -109,11 +111,12 @@ def test_growing_and_breaking_down(
 
 
 def test_a_second_run_fetches_nothing_but_the_checkpoint(log: SmallLog, copy: Path) -> None:
-    """Everything that is there and right stays."""
+    """Everything that is there and right stays; of hints nobody can tell whether it is all."""
     log.grow(600)
     mirror(log.directory, copy)
     assert mirror(log.directory, copy) == ["checkpoint"]
-    assert mirror(log.directory, copy, check=True) == ["checkpoint"]
+    checked = ["checkpoint", "hints/000", "hints/001", "hints/002"]
+    assert sorted(mirror(log.directory, copy, check=True)) == checked
 
 
 def test_what_has_grown_is_fetched_and_no_more(log: SmallLog, copy: Path) -> None:
@@ -132,9 +135,11 @@ def test_what_has_grown_is_fetched_and_no_more(log: SmallLog, copy: Path) -> Non
             "tile/1/000.p/2",
             "tile/entries/002.p/98",
             "artifacts/002",
+            "hints/002",
         }
-        whole = len((log.directory / "artifacts/002").read_bytes())
-        assert 0 < server.sent["artifacts/002"] < whole / 4
+        for path in ("artifacts/002", "hints/002"):
+            whole = len((log.directory / path).read_bytes())
+            assert 0 < server.sent[path] < whole / 4
     # Partial tiles of older checkpoints stay: whoever holds such a checkpoint needs them.
     assert files(copy) == files(log.directory)
 
@@ -244,7 +249,7 @@ def test_a_damaged_mirror_is_repaired(
     mirror(log.directory, copy)
     row[0](copy)
     asked = mirror(log.directory, copy, check=True)
-    assert 2 <= len(asked) <= 4
+    assert 2 <= len([path for path in asked if not path.startswith("hints")]) <= 4
     assert files(copy) == files(log.directory)
 
 
@@ -253,7 +258,7 @@ def test_a_missing_file_is_noticed_without_checking(log: SmallLog, copy: Path) -
     log.grow(600)
     mirror(log.directory, copy)
     (copy / "artifacts/001").unlink()
-    assert mirror(log.directory, copy) == ["checkpoint", "artifacts/001"]
+    assert mirror(log.directory, copy) == ["checkpoint", "artifacts/001", "hints/001"]
     assert files(copy) == files(log.directory)
 
 
@@ -271,6 +276,78 @@ def test_more_artifacts_than_the_checkpoint_are_left_out(log: SmallLog, copy: Pa
     )
     with read_archive(copy) as record:
         assert list(record.artifacts(KEY)) == artifacts(10)
+
+
+# --- Hints, which are optional and believed by nobody ------------------------------------
+
+
+HINTLESS = {
+    "missing": remove("hints/001"),
+    "cut": cut("hints/001"),
+    "empty": lambda root: (root / "hints/001").write_bytes(b""),
+    "of a wrong form": lambda root: (root / "hints/001").write_bytes(b"\xff" * 9),
+    "a directory": lambda root: ((root / "hints/001").unlink(), (root / "hints/001").mkdir()),
+}
+
+
+@pytest.mark.parametrize("damage", HINTLESS.values(), ids=HINTLESS)
+def test_hints_that_cannot_be_read_are_not_missed(
+    log: SmallLog, copy: Path, damage: Callable[[Path], None]
+) -> None:
+    """The record is whole without; what can be read of them is kept, and the rest comes later."""
+    log.grow(600)
+    good = files(log.directory)
+    damage(log.directory)
+    mirror(log.directory, copy)
+    found = files(copy)
+    part = found.pop("hints/001", b"")
+    assert good["hints/001"].startswith(part)
+    assert part != good["hints/001"]
+    assert {**found, "hints/001": good["hints/001"]} == good
+    if (log.directory / "hints/001").is_dir():
+        (log.directory / "hints/001").rmdir()
+    (log.directory / "hints/001").write_bytes(good["hints/001"])
+    (copy / "hints/001").unlink(missing_ok=True)
+    mirror(log.directory, copy, check=True)
+    assert files(copy) == good
+
+
+def test_hints_of_our_own_that_are_damaged_do_not_stop_what_grows(
+    log: SmallLog, copy: Path
+) -> None:
+    """What was cut short is continued from its last whole entry."""
+    log.grow(100)
+    mirror(log.directory, copy)
+    (copy / "hints/000").write_bytes((copy / "hints/000").read_bytes()[:-5])
+    log.grow(200)
+    mirror(log.directory, copy)
+    assert files(copy) == files(log.directory)
+
+
+@pytest.mark.parametrize("status", [403, 404])
+def test_a_server_that_gives_no_hints(log: SmallLog, copy: Path, status: int) -> None:
+    """Some answer so about a file that is not there. A server that fails is asked again later."""
+    log.grow(300)
+    paths = ("hints/000", "hints/001")
+    with serving(log.directory) as server:
+        server.status = dict.fromkeys(paths, 500)
+        with pytest.raises(Unreachable, match="hints/00.: the server answers 500"):
+            mirror(open_source(server.url), copy)
+        assert "checkpoint" not in files(copy)
+        server.status = dict.fromkeys(paths, status)
+        mirror(open_source(server.url), copy)
+    assert files(copy) == {k: v for k, v in files(log.directory).items() if k not in paths}
+
+
+def test_a_disk_cannot_be_filled_with_hints(log: SmallLog, copy: Path) -> None:
+    """Not more than 16 times what the artifacts take, and no more entries than artifacts."""
+    log.grow(600)
+    artifacts_size = (log.directory / "artifacts/001").stat().st_size
+    (log.directory / "hints/001").write_bytes(delimited(bytes(artifacts_size)) * 40)
+    (log.directory / "hints/000").write_bytes(bytes(10_000))
+    mirror(log.directory, copy)
+    assert 15 * artifacts_size < (copy / "hints/001").stat().st_size <= 16 * artifacts_size
+    assert (copy / "hints/000").stat().st_size == 256
 
 
 # --- Logs that lie -----------------------------------------------------------------------
@@ -396,4 +473,6 @@ def test_entries_alone(log: SmallLog, copy: Path) -> None:
     source = DirectorySource(log.directory)
     with Mirror(source, copy, TRUST, artifacts=False) as opened:
         assert opened.update().checkpoint.size == 300
-    assert files(copy) == files(log.directory)
+    assert files(copy) == {
+        path: data for path, data in files(log.directory).items() if path[:5] != "hints"
+    }

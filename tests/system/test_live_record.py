@@ -60,6 +60,10 @@ def test_a_live_record_is_verified_as_it_stands(at: Callable[[str], Place], tmp_
         wait_until(settled)
         copy, packed = place.root / "copy", tmp_path / "copy.zip"
         place.run("board", "mirror", f"http://{live.http}", copy, "--log-key", str(live.key))
+        hints = {
+            (at / "hints/000").read_bytes() for at in (live.directory, place.root / "record", copy)
+        }
+        assert len(hints) == 1
         if logtool is not None:
             _read(live, logtool, keys, kept)
         assert server.stop().code == 0

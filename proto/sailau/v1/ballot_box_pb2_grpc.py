@@ -77,7 +77,7 @@ class BallotBoxServiceServicer:
     """
 
     def RegisterDevice(self, request, context):
-        """Begins the device's chain: a Device artifact.
+        """Begins the device's chain: a Device artifact. Once, after the polls have opened.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -124,7 +124,8 @@ class BallotBoxServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def CloseDevice(self, request, context):
-        """Ends the device's chain: a DeviceClose artifact.
+        """Ends the device's chain: a DeviceClose artifact. Of what it submitted it may still cast
+        and challenge until the polls close.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -25,43 +25,43 @@ _sym_db = _symbol_database.Default()
 from sailau.v1 import record_pb2 as sailau_dot_v1_dot_record__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1esailau/v1/bulletin_board.proto\x12\tsailau.v1\x1a\x16sailau/v1/record.proto\"D\n\x14ReadArtifactsRequest\x12\r\n\x05\x66irst\x18\x01 \x01(\x04\x12\r\n\x05limit\x18\x02 \x01(\x04\x12\x0e\n\x06\x66ollow\x18\x03 \x01(\x08\"8\n\x15ReadArtifactsResponse\x12\r\n\x05index\x18\x01 \x01(\x04\x12\x10\n\x08\x61rtifact\x18\x02 \x01(\x0c\".\n\x11LookUpCodeRequest\x12\x19\n\x11\x63onfirmation_code\x18\x01 \x01(\x0c\"}\n\x12LookUpCodeResponse\x12\'\n\x06status\x18\x01 \x01(\x0e\x32\x17.sailau.v1.BallotStatus\x12\x14\n\x0c\x62\x61llot_index\x18\x02 \x01(\x04\x12\x16\n\x0e\x64\x65\x63ision_index\x18\x03 \x01(\x04\x12\x10\n\x08\x61rtifact\x18\x04 \x01(\x0c\"(\n\x14GetCheckpointRequest\x12\x10\n\x08\x63osigned\x18\x01 \x01(\x08\"+\n\x15GetCheckpointResponse\x12\x12\n\ncheckpoint\x18\x01 \x01(\x0c\"7\n\x18GetInclusionProofRequest\x12\r\n\x05index\x18\x01 \x01(\x04\x12\x0c\n\x04size\x18\x02 \x01(\x04\"+\n\x19GetInclusionProofResponse\x12\x0e\n\x06hashes\x18\x01 \x03(\x0c\"<\n\x1aGetConsistencyProofRequest\x12\x10\n\x08old_size\x18\x01 \x01(\x04\x12\x0c\n\x04size\x18\x02 \x01(\x04\"-\n\x1bGetConsistencyProofResponse\x12\x0e\n\x06hashes\x18\x01 \x03(\x0c\"\x12\n\x10GetStatusRequest\"\xbb\x03\n\x11GetStatusResponse\x12\x1f\n\x05phase\x18\x01 \x01(\x0e\x32\x10.sailau.v1.Phase\x12\x0c\n\x04size\x18\x02 \x01(\x04\x12\x11\n\tsubmitted\x18\x03 \x01(\x04\x12\x0c\n\x04\x63\x61st\x18\x04 \x01(\x04\x12\x12\n\nchallenged\x18\x05 \x01(\x04\x12\x14\n\x0copen_devices\x18\x06 \x03(\t\x12\x1b\n\x13unaccounted_devices\x18\x07 \x03(\t\x12\x15\n\rtrustees_done\x18\x08 \x03(\r\x12\x18\n\x10trustees_present\x18\t \x03(\r\x12\x0f\n\x07session\x18\n \x01(\r\x12\x18\n\x10session_trustees\x18\x0b \x03(\r\x12\x0f\n\x07notices\x18\x0c \x03(\t\x12\x19\n\x11trustees_excluded\x18\r \x03(\r\x12\x32\n\x0fsession_purpose\x18\x0e \x01(\x0e\x32\x19.sailau.v1.SessionPurpose\x12\x16\n\x0e\x64rill_answered\x18\x0f \x03(\r\x12\r\n\x05\x64rill\x18\x10 \x01(\r\x12,\n\x08standing\x18\x11 \x03(\x0b\x32\x1a.sailau.v1.TrusteeStanding\"\xe1\x01\n\x0fTrusteeStanding\x12\x0f\n\x07trustee\x18\x01 \x01(\r\x12\x11\n\tcommitted\x18\x02 \x01(\x08\x12\x0c\n\x04keys\x18\x03 \x01(\x08\x12\x0e\n\x06shares\x18\x04 \x01(\x08\x12\x11\n\tconfirmed\x18\x05 \x01(\x08\x12\x12\n\ncomplaints\x18\x06 \x03(\r\x12\x1b\n\x13session_commitments\x18\x07 \x01(\x04\x12\x16\n\x0esession_shares\x18\x08 \x01(\x04\x12\x19\n\x11session_responses\x18\t \x01(\x04\x12\x15\n\rsession_parts\x18\n \x01(\x04*\x9b\x01\n\x0c\x42\x61llotStatus\x12\x1d\n\x19\x42\x41LLOT_STATUS_UNSPECIFIED\x10\x00\x12\x1b\n\x17\x42\x41LLOT_STATUS_SUBMITTED\x10\x01\x12\x16\n\x12\x42\x41LLOT_STATUS_CAST\x10\x02\x12\x1c\n\x18\x42\x41LLOT_STATUS_CHALLENGED\x10\x03\x12\x19\n\x15\x42\x41LLOT_STATUS_SPOILED\x10\x04*\xee\x01\n\x05Phase\x12\x15\n\x11PHASE_UNSPECIFIED\x10\x00\x12\x0e\n\nPHASE_KEYS\x10\x01\x12\x10\n\x0cPHASE_SHARES\x10\x02\x12\x16\n\x12PHASE_CONFIRMATION\x10\x03\x12\x0f\n\x0bPHASE_READY\x10\x04\x12\x0e\n\nPHASE_OPEN\x10\x05\x12\x10\n\x0cPHASE_CLOSED\x10\x06\x12\x11\n\rPHASE_TALLIED\x10\x07\x12\x11\n\rPHASE_COUNTED\x10\x08\x12\x12\n\x0ePHASE_COMPLETE\x10\t\x12\x14\n\x10PHASE_COMMITMENT\x10\n\x12\x11\n\rPHASE_ABORTED\x10\x0b\x32\x99\x04\n\x14\x42ulletinBoardService\x12T\n\rReadArtifacts\x12\x1f.sailau.v1.ReadArtifactsRequest\x1a .sailau.v1.ReadArtifactsResponse0\x01\x12I\n\nLookUpCode\x12\x1c.sailau.v1.LookUpCodeRequest\x1a\x1d.sailau.v1.LookUpCodeResponse\x12R\n\rGetCheckpoint\x12\x1f.sailau.v1.GetCheckpointRequest\x1a .sailau.v1.GetCheckpointResponse\x12^\n\x11GetInclusionProof\x12#.sailau.v1.GetInclusionProofRequest\x1a$.sailau.v1.GetInclusionProofResponse\x12\x64\n\x13GetConsistencyProof\x12%.sailau.v1.GetConsistencyProofRequest\x1a&.sailau.v1.GetConsistencyProofResponse\x12\x46\n\tGetStatus\x12\x1b.sailau.v1.GetStatusRequest\x1a\x1c.sailau.v1.GetStatusResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1esailau/v1/bulletin_board.proto\x12\tsailau.v1\x1a\x16sailau/v1/record.proto\"X\n\x14ReadArtifactsRequest\x12\r\n\x05\x66irst\x18\x01 \x01(\x04\x12\r\n\x05limit\x18\x02 \x01(\x04\x12\x0e\n\x06\x66ollow\x18\x03 \x01(\x08\x12\x12\n\nwith_hints\x18\x04 \x01(\x08\"G\n\x15ReadArtifactsResponse\x12\r\n\x05index\x18\x01 \x01(\x04\x12\x10\n\x08\x61rtifact\x18\x02 \x01(\x0c\x12\r\n\x05hints\x18\x03 \x01(\x0c\".\n\x11LookUpCodeRequest\x12\x19\n\x11\x63onfirmation_code\x18\x01 \x01(\x0c\"}\n\x12LookUpCodeResponse\x12\'\n\x06status\x18\x01 \x01(\x0e\x32\x17.sailau.v1.BallotStatus\x12\x14\n\x0c\x62\x61llot_index\x18\x02 \x01(\x04\x12\x16\n\x0e\x64\x65\x63ision_index\x18\x03 \x01(\x04\x12\x10\n\x08\x61rtifact\x18\x04 \x01(\x0c\"(\n\x14GetCheckpointRequest\x12\x10\n\x08\x63osigned\x18\x01 \x01(\x08\"+\n\x15GetCheckpointResponse\x12\x12\n\ncheckpoint\x18\x01 \x01(\x0c\"7\n\x18GetInclusionProofRequest\x12\r\n\x05index\x18\x01 \x01(\x04\x12\x0c\n\x04size\x18\x02 \x01(\x04\"+\n\x19GetInclusionProofResponse\x12\x0e\n\x06hashes\x18\x01 \x03(\x0c\"<\n\x1aGetConsistencyProofRequest\x12\x10\n\x08old_size\x18\x01 \x01(\x04\x12\x0c\n\x04size\x18\x02 \x01(\x04\"-\n\x1bGetConsistencyProofResponse\x12\x0e\n\x06hashes\x18\x01 \x03(\x0c\"\x12\n\x10GetStatusRequest\"\xbb\x03\n\x11GetStatusResponse\x12\x1f\n\x05phase\x18\x01 \x01(\x0e\x32\x10.sailau.v1.Phase\x12\x0c\n\x04size\x18\x02 \x01(\x04\x12\x11\n\tsubmitted\x18\x03 \x01(\x04\x12\x0c\n\x04\x63\x61st\x18\x04 \x01(\x04\x12\x12\n\nchallenged\x18\x05 \x01(\x04\x12\x14\n\x0copen_devices\x18\x06 \x03(\t\x12\x1b\n\x13unaccounted_devices\x18\x07 \x03(\t\x12\x15\n\rtrustees_done\x18\x08 \x03(\r\x12\x18\n\x10trustees_present\x18\t \x03(\r\x12\x0f\n\x07session\x18\n \x01(\r\x12\x18\n\x10session_trustees\x18\x0b \x03(\r\x12\x0f\n\x07notices\x18\x0c \x03(\t\x12\x19\n\x11trustees_excluded\x18\r \x03(\r\x12\x32\n\x0fsession_purpose\x18\x0e \x01(\x0e\x32\x19.sailau.v1.SessionPurpose\x12\x16\n\x0e\x64rill_answered\x18\x0f \x03(\r\x12\r\n\x05\x64rill\x18\x10 \x01(\r\x12,\n\x08standing\x18\x11 \x03(\x0b\x32\x1a.sailau.v1.TrusteeStanding\"\xe1\x01\n\x0fTrusteeStanding\x12\x0f\n\x07trustee\x18\x01 \x01(\r\x12\x11\n\tcommitted\x18\x02 \x01(\x08\x12\x0c\n\x04keys\x18\x03 \x01(\x08\x12\x0e\n\x06shares\x18\x04 \x01(\x08\x12\x11\n\tconfirmed\x18\x05 \x01(\x08\x12\x12\n\ncomplaints\x18\x06 \x03(\r\x12\x1b\n\x13session_commitments\x18\x07 \x01(\x04\x12\x16\n\x0esession_shares\x18\x08 \x01(\x04\x12\x19\n\x11session_responses\x18\t \x01(\x04\x12\x15\n\rsession_parts\x18\n \x01(\x04*\x9b\x01\n\x0c\x42\x61llotStatus\x12\x1d\n\x19\x42\x41LLOT_STATUS_UNSPECIFIED\x10\x00\x12\x1b\n\x17\x42\x41LLOT_STATUS_SUBMITTED\x10\x01\x12\x16\n\x12\x42\x41LLOT_STATUS_CAST\x10\x02\x12\x1c\n\x18\x42\x41LLOT_STATUS_CHALLENGED\x10\x03\x12\x19\n\x15\x42\x41LLOT_STATUS_SPOILED\x10\x04*\xee\x01\n\x05Phase\x12\x15\n\x11PHASE_UNSPECIFIED\x10\x00\x12\x0e\n\nPHASE_KEYS\x10\x01\x12\x10\n\x0cPHASE_SHARES\x10\x02\x12\x16\n\x12PHASE_CONFIRMATION\x10\x03\x12\x0f\n\x0bPHASE_READY\x10\x04\x12\x0e\n\nPHASE_OPEN\x10\x05\x12\x10\n\x0cPHASE_CLOSED\x10\x06\x12\x11\n\rPHASE_TALLIED\x10\x07\x12\x11\n\rPHASE_COUNTED\x10\x08\x12\x12\n\x0ePHASE_COMPLETE\x10\t\x12\x14\n\x10PHASE_COMMITMENT\x10\n\x12\x11\n\rPHASE_ABORTED\x10\x0b\x32\x99\x04\n\x14\x42ulletinBoardService\x12T\n\rReadArtifacts\x12\x1f.sailau.v1.ReadArtifactsRequest\x1a .sailau.v1.ReadArtifactsResponse0\x01\x12I\n\nLookUpCode\x12\x1c.sailau.v1.LookUpCodeRequest\x1a\x1d.sailau.v1.LookUpCodeResponse\x12R\n\rGetCheckpoint\x12\x1f.sailau.v1.GetCheckpointRequest\x1a .sailau.v1.GetCheckpointResponse\x12^\n\x11GetInclusionProof\x12#.sailau.v1.GetInclusionProofRequest\x1a$.sailau.v1.GetInclusionProofResponse\x12\x64\n\x13GetConsistencyProof\x12%.sailau.v1.GetConsistencyProofRequest\x1a&.sailau.v1.GetConsistencyProofResponse\x12\x46\n\tGetStatus\x12\x1b.sailau.v1.GetStatusRequest\x1a\x1c.sailau.v1.GetStatusResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'sailau.v1.bulletin_board_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_BALLOTSTATUS']._serialized_start=1365
-  _globals['_BALLOTSTATUS']._serialized_end=1520
-  _globals['_PHASE']._serialized_start=1523
-  _globals['_PHASE']._serialized_end=1761
+  _globals['_BALLOTSTATUS']._serialized_start=1400
+  _globals['_BALLOTSTATUS']._serialized_end=1555
+  _globals['_PHASE']._serialized_start=1558
+  _globals['_PHASE']._serialized_end=1796
   _globals['_READARTIFACTSREQUEST']._serialized_start=69
-  _globals['_READARTIFACTSREQUEST']._serialized_end=137
-  _globals['_READARTIFACTSRESPONSE']._serialized_start=139
-  _globals['_READARTIFACTSRESPONSE']._serialized_end=195
-  _globals['_LOOKUPCODEREQUEST']._serialized_start=197
-  _globals['_LOOKUPCODEREQUEST']._serialized_end=243
-  _globals['_LOOKUPCODERESPONSE']._serialized_start=245
-  _globals['_LOOKUPCODERESPONSE']._serialized_end=370
-  _globals['_GETCHECKPOINTREQUEST']._serialized_start=372
-  _globals['_GETCHECKPOINTREQUEST']._serialized_end=412
-  _globals['_GETCHECKPOINTRESPONSE']._serialized_start=414
-  _globals['_GETCHECKPOINTRESPONSE']._serialized_end=457
-  _globals['_GETINCLUSIONPROOFREQUEST']._serialized_start=459
-  _globals['_GETINCLUSIONPROOFREQUEST']._serialized_end=514
-  _globals['_GETINCLUSIONPROOFRESPONSE']._serialized_start=516
-  _globals['_GETINCLUSIONPROOFRESPONSE']._serialized_end=559
-  _globals['_GETCONSISTENCYPROOFREQUEST']._serialized_start=561
-  _globals['_GETCONSISTENCYPROOFREQUEST']._serialized_end=621
-  _globals['_GETCONSISTENCYPROOFRESPONSE']._serialized_start=623
-  _globals['_GETCONSISTENCYPROOFRESPONSE']._serialized_end=668
-  _globals['_GETSTATUSREQUEST']._serialized_start=670
-  _globals['_GETSTATUSREQUEST']._serialized_end=688
-  _globals['_GETSTATUSRESPONSE']._serialized_start=691
-  _globals['_GETSTATUSRESPONSE']._serialized_end=1134
-  _globals['_TRUSTEESTANDING']._serialized_start=1137
-  _globals['_TRUSTEESTANDING']._serialized_end=1362
-  _globals['_BULLETINBOARDSERVICE']._serialized_start=1764
-  _globals['_BULLETINBOARDSERVICE']._serialized_end=2301
+  _globals['_READARTIFACTSREQUEST']._serialized_end=157
+  _globals['_READARTIFACTSRESPONSE']._serialized_start=159
+  _globals['_READARTIFACTSRESPONSE']._serialized_end=230
+  _globals['_LOOKUPCODEREQUEST']._serialized_start=232
+  _globals['_LOOKUPCODEREQUEST']._serialized_end=278
+  _globals['_LOOKUPCODERESPONSE']._serialized_start=280
+  _globals['_LOOKUPCODERESPONSE']._serialized_end=405
+  _globals['_GETCHECKPOINTREQUEST']._serialized_start=407
+  _globals['_GETCHECKPOINTREQUEST']._serialized_end=447
+  _globals['_GETCHECKPOINTRESPONSE']._serialized_start=449
+  _globals['_GETCHECKPOINTRESPONSE']._serialized_end=492
+  _globals['_GETINCLUSIONPROOFREQUEST']._serialized_start=494
+  _globals['_GETINCLUSIONPROOFREQUEST']._serialized_end=549
+  _globals['_GETINCLUSIONPROOFRESPONSE']._serialized_start=551
+  _globals['_GETINCLUSIONPROOFRESPONSE']._serialized_end=594
+  _globals['_GETCONSISTENCYPROOFREQUEST']._serialized_start=596
+  _globals['_GETCONSISTENCYPROOFREQUEST']._serialized_end=656
+  _globals['_GETCONSISTENCYPROOFRESPONSE']._serialized_start=658
+  _globals['_GETCONSISTENCYPROOFRESPONSE']._serialized_end=703
+  _globals['_GETSTATUSREQUEST']._serialized_start=705
+  _globals['_GETSTATUSREQUEST']._serialized_end=723
+  _globals['_GETSTATUSRESPONSE']._serialized_start=726
+  _globals['_GETSTATUSRESPONSE']._serialized_end=1169
+  _globals['_TRUSTEESTANDING']._serialized_start=1172
+  _globals['_TRUSTEESTANDING']._serialized_end=1397
+  _globals['_BULLETINBOARDSERVICE']._serialized_start=1799
+  _globals['_BULLETINBOARDSERVICE']._serialized_end=2336
 # @@protoc_insertion_point(module_scope)

@@ -49,22 +49,26 @@ PHASE_COMMITMENT: Phase
 PHASE_ABORTED: Phase
 
 class ReadArtifactsRequest(_message.Message):
-    __slots__ = ("first", "limit", "follow")
+    __slots__ = ("first", "limit", "follow", "with_hints")
     FIRST_FIELD_NUMBER: _ClassVar[int]
     LIMIT_FIELD_NUMBER: _ClassVar[int]
     FOLLOW_FIELD_NUMBER: _ClassVar[int]
+    WITH_HINTS_FIELD_NUMBER: _ClassVar[int]
     first: int
     limit: int
     follow: bool
-    def __init__(self, first: _Optional[int] = ..., limit: _Optional[int] = ..., follow: _Optional[bool] = ...) -> None: ...
+    with_hints: bool
+    def __init__(self, first: _Optional[int] = ..., limit: _Optional[int] = ..., follow: _Optional[bool] = ..., with_hints: _Optional[bool] = ...) -> None: ...
 
 class ReadArtifactsResponse(_message.Message):
-    __slots__ = ("index", "artifact")
+    __slots__ = ("index", "artifact", "hints")
     INDEX_FIELD_NUMBER: _ClassVar[int]
     ARTIFACT_FIELD_NUMBER: _ClassVar[int]
+    HINTS_FIELD_NUMBER: _ClassVar[int]
     index: int
     artifact: bytes
-    def __init__(self, index: _Optional[int] = ..., artifact: _Optional[bytes] = ...) -> None: ...
+    hints: bytes
+    def __init__(self, index: _Optional[int] = ..., artifact: _Optional[bytes] = ..., hints: _Optional[bytes] = ...) -> None: ...
 
 class LookUpCodeRequest(_message.Message):
     __slots__ = ("confirmation_code",)
