@@ -76,7 +76,7 @@ def _postgres(location: str, base_hash: bytes) -> Iterator[Look]:
     try:
         with database.read() as connection:
             if is_empty(connection):
-                raise StoreMissing(f"there is nothing in {dsn}")
+                raise StoreMissing(f"there is nothing in {dsn}: has the server started once?")
             older = bool(steps_due(connection, dsn, LAYOUT, meta))
             if not older:
                 check_tables(connection, dsn, LAYOUT)

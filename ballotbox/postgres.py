@@ -195,8 +195,8 @@ def open_postgres(
         with database.read() as connection:
             if is_empty(connection):
                 raise StoreMissing(
-                    f"there is nothing in {dsn}. If there was, restore it: "
-                    "never begin one anew in its place"
+                    f"there is nothing in {dsn}. For the first start of a new election give "
+                    "--new-database; if there was something, restore it, and never begin anew"
                 )
             due = bool(steps_due(connection, dsn, layout, meta))
         if due:

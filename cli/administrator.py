@@ -40,8 +40,8 @@ def chosen_trustees(context: ElectionContext, trustees: Sequence[int]) -> tuple[
     if chosen and (
         len(chosen) < context.quorum or not 1 <= chosen[0] <= chosen[-1] <= context.trustees
     ):
-        problem = f"names less than {context.quorum} of 1 to {context.trustees}"
-        raise Malformed("--trustee", problem)
+        advice = f"Name at least {context.quorum}, by their numbers from 1 to {context.trustees}"
+        raise Malformed("--trustee", "does not name enough trustees of this election", advice)
     return chosen
 
 

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from cli.common import write_new
+from cli.common import note, say, write_new
 from cli.homes import ENROLMENT, INVITATION, KEYSTORE, ROLE_KEY, TLS_KEY
 from crypto.errors import Malformed, Rejected
 from identity.enrolment import make_enrolment
@@ -69,10 +69,13 @@ def backup_of(secrets: Mapping[str, bytes], invitation: bytes) -> Backup:
     return Backup({_FORMAT: _FORMAT_1, _INVITATION: invitation, SEEN: b"", **keys, **values})
 
 
+def backup_file(place: Path, index: int) -> Path:
+    """The file of trustee `index` in a directory, if `place` is one."""
+    return place / f"trustee-{index}.backup" if place.is_dir() else place
+
+
 def check_place(path: Path, home: Path) -> None:
     """Raise Malformed for a place where a backup would not be one."""
-    if path.is_dir():
-        raise Malformed(str(path), "is a directory", "give a file name in it as well")
     if path.resolve().is_relative_to(home.resolve()):
         raise Malformed(
             str(path), "is inside the trustee's own directory", "what is lost with it is no backup"
@@ -97,6 +100,15 @@ def write_backup(path: Path, backup: Backup, passphrase: bytes) -> Backup:
             advice="use another medium",
         )
     return read
+
+
+def tell_backup(file: Path, home: Path) -> None:
+    """Say where a backup is, and whether it is where it helps."""
+    say(f"The backup is in {file}; it was read back and holds what it should.")
+    if file.stat().st_dev == home.stat().st_dev:
+        note(
+            f"That is the disk on which {home} is: copy the file to another, for the day it fails."
+        )
 
 
 def _check_same(path: Path, backup: Backup, passphrase: bytes) -> None:

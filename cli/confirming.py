@@ -14,7 +14,7 @@ import click
 from rich.panel import Panel
 from rich.text import Text
 
-from cli.backups import backup_of, check_place, write_backup
+from cli.backups import backup_file, backup_of, check_place, tell_backup, write_backup
 from cli.common import INTERRUPTED, UNUSABLE, aloud, console, errors, fail, say
 from cli.homes import INVITATION, Home
 from crypto.errors import SailauError
@@ -56,7 +56,7 @@ class Confirming:
         )
         passphrase = self.backup_passphrase()
         while True:
-            file = self.file or self._ask()
+            file = backup_file(self.file or self._ask(), self.home.invitation().index)
             try:
                 check_place(file, self.home.path)
                 read = write_backup(file, made, passphrase)
@@ -65,23 +65,28 @@ class Confirming:
                     raise
                 errors.print(f"{error}. Choose another file.", style="red", markup=False)
                 continue
-            say(f"The backup is in {file}; it was read back and holds what it should.")
+            tell_backup(file, self.home.path)
             return read.values
 
     def _ask(self) -> Path:
         """Where to, from the terminal."""
         if self.yes or not sys.stdin.isatty():
             fail(NO_PLACE, UNUSABLE)
-        name = f"trustee-{self.home.invitation().index}.backup"
+        name = backup_file(Path(), self.home.invitation().index).name
         say(
             "Your share of the key now needs a backup: one encrypted file, best on a memory stick "
             "that you keep apart from this machine. Its passphrase is your key store's, unless "
             "you have given another. Type the stick's directory, or a file on it. What is "
             f"proposed, {name}, is on this machine and does not help when the machine is lost."
         )
-        with interruptible():
-            answer = Path(_prompt("Write it to which file", name).strip()).expanduser()
-        return answer / name if answer.is_dir() else answer
+        while True:
+            with interruptible():
+                answer = Path(_prompt("Write it to which file", name).strip()).expanduser()
+            if answer.is_dir() or answer.suffix:
+                return answer
+            # A stick that is not there would make a file of its name on this machine.
+            problem = f"There is no directory {answer}: is the stick in, and is that its name?"
+            errors.print(problem, style="red", markup=False)
 
 
 def _show(confirmation: Confirmation) -> None:

@@ -16,7 +16,7 @@ from ballotbox.challenges import ChallengeFile, format_challenge
 from ballotbox.device import DeviceMachine
 from ballotbox.errors import NotConnected, StoreFailed
 from ballotbox.journal import Kind
-from ballotbox.line import Line, LineState
+from ballotbox.line import LineState
 from ballotbox.receipts import EXTENSION, Receipt, display_code
 from ballotbox.slips import (
     ProvisionalCode,
@@ -36,7 +36,7 @@ _DECIDED = {Kind.CAST: "cast", Kind.CHALLENGE: "challenged"}
 _LOOK = 0.2
 
 
-@click.command()
+@click.command(short_help="Vote for voters: JSON orders in, JSON answers out.")
 @home_option("the device")
 @server_option
 @click.option(
@@ -102,7 +102,7 @@ def run(
         else:
             with device.line.working():
                 _serve(clerk)
-                _settle(device.line)
+                _settle(device)
         device.line.check()
         if waiting := device.machine.waiting():
             note(f"{waits(waiting)} to be uploaded: sailau device upload --home {home}")
@@ -114,10 +114,14 @@ def _serve(clerk: _Clerk) -> None:
             _answer(sys.stdout, clerk.answer(line))
 
 
-def _settle(line: Line) -> None:
+def _settle(device: OpenDevice) -> None:
     """At the end of the input: let a running upload end, or try for the last time."""
+    line = device.line
     line.deliver()
-    if line.state is LineState.DOWN:
+    waiting = device.machine.waiting()
+    if waiting and line.state is not LineState.UP:
+        note(f"{waits(waiting)}: trying to upload, which an interrupt ends without harm")
+    if waiting and line.state is LineState.DOWN:
         line.catch_up()
     while line.state is LineState.CATCHING_UP:
         time.sleep(_LOOK)

@@ -38,7 +38,7 @@ from cli.prepared import PREPARED
 _PAUSE = 2.0
 
 
-@click.command()
+@click.command(short_help="Fetch and prove what the device needs to work offline.")
 @home_option("the device")
 @server_option
 @passphrase_option
@@ -50,7 +50,7 @@ def prepare(home: Path, server: str | None, passphrase_file: Path | None) -> Non
     """
     with opened_device(home, passphrase_file, server) as device:
         if not device.line.up:
-            fail("the server cannot be reached; what was prepared before is kept", UNREACHABLE)
+            fail(f"{device.obstacle}; what was prepared before is kept", UNREACHABLE)
         device.need_open()
         context = device.machine.context
         say(
@@ -59,7 +59,7 @@ def prepare(home: Path, server: str | None, passphrase_file: Path | None) -> Non
         )
 
 
-@click.command()
+@click.command(short_help="Bring everything that waits to the server.")
 @home_option("the device")
 @server_option
 @click.option(
@@ -100,7 +100,7 @@ def upload(
         fail(f"{waits(left)}; run this again when the server can be reached", UNREACHABLE)
 
 
-@click.command()
+@click.command(short_help="What the device has done and what waits.")
 @home_option("the device")
 @json_option
 def status(home: Path, as_json: bool) -> None:

@@ -65,7 +65,7 @@ def tally(
     say("Everything is counted. Publish it with `sailau election publish`.")
 
 
-@click.command()
+@click.command(short_help="Add the totals up, sign them, and write the record.")
 @administrator_home
 @server_option
 @click.option(

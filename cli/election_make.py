@@ -89,7 +89,7 @@ def new(
     _announce(made, plan, out)
 
 
-@click.command()
+@click.command(short_help="Show an enrolment FILE, and the fingerprint to compare.")
 @click.argument("file", type=_FILE)
 def enrolment(file: Path) -> None:
     """Show whose enrolment FILE is, and the fingerprint to compare by voice."""
@@ -97,7 +97,7 @@ def enrolment(file: Path) -> None:
     say(f"{parsed.identity}\n{aloud(parsed.public_key)}")
 
 
-@click.command()
+@click.command(short_help="Give a key ceremony up and make the election again.")
 @administrator_home
 @server_option
 @click.option("--out", required=True, type=_OUT, help="Directory to make the new election in.")

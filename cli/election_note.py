@@ -18,7 +18,7 @@ from crypto.errors import Malformed
 from record.artifacts import Action, Operation, Role
 
 
-@click.command()
+@click.command(short_help="Put TEXT on the record, with the time.")
 @click.argument("text")
 @administrator_home
 @server_option

@@ -174,7 +174,7 @@ def _check_none_closed(state: State, missing: Sequence[DeviceMissing]) -> None:
             )
 
 
-@click.command()
+@click.command(short_help="Try the trustees' shares of the key on a test value.")
 @administrator_home
 @server_option
 @trustees_option

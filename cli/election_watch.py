@@ -47,7 +47,7 @@ def status(home: Path, server: str | None, watch: bool, as_json: bool) -> None:
             status_view(now).show()
 
 
-@click.command()
+@click.command(short_help="Show who is where in the key ceremony, and what is due.")
 @administrator_home
 @public_server_option
 @_watch_option

@@ -46,6 +46,8 @@ class Home:
 def read_invitation(path: Path) -> Invitation:
     """The invitation in a home, not compared with its keys; raises if there is none yet."""
     file = path / INVITATION
+    if (path / "administrator" / INVITATION).exists():
+        raise Malformed(str(path), "is all of an election", f"Your own is {path / 'administrator'}")
     if not file.exists():
         raise Malformed(
             str(file), "is missing", "give your enrolment to the administrator, then join"

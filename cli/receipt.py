@@ -71,8 +71,8 @@ def _write_qr(place: Path, parsed: Receipt, url: str) -> None:
     write_new(place, out.getvalue())
 
 
-@receipt.command("look-up")
-@click.argument("code")
+@receipt.command("look-up", short_help="Say what became of the ballot with this CODE.")
+@click.argument("code", nargs=-1, required=True)
 @source_options
 @click.option(
     "--out",
@@ -81,18 +81,18 @@ def _write_qr(place: Path, parsed: Receipt, url: str) -> None:
 )
 @json_option
 def look_up(
-    code: str,
+    code: tuple[str, ...],
     record: Path | None,
     server: str | None,
     authority: Path | None,
     out: Path | None,
     as_json: bool,
 ) -> None:
-    """Say what became of the ballot with this CODE.
+    """Say what became of the ballot with this CODE, typed with or without spaces.
 
     Exit code 0 if the ballot is in the record, 1 if it is not.
     """
-    wanted = parse_code(code)
+    wanted = parse_code(" ".join(code))
     with open_source(record, server, authority) as source:
         found = source.find([wanted]).get(wanted)
         artifact = source.artifact(found.ballot_index) if found and out else None
@@ -111,7 +111,7 @@ def look_up(
         raise SystemExit(REFUSED)
 
 
-@receipt.command("audit")
+@receipt.command("audit", short_help="Compare challenged ballots with what FILES say.")
 @click.argument("files", type=FILE, nargs=-1, required=True)
 @source_options
 @json_option

@@ -10,11 +10,12 @@ from ballotbox.disputes import Claim, Dispute, find_dispute, parse_dispute
 from ballotbox.disputes import judge as judge_dispute
 from ballotbox.receipts import parse_receipt, verify_receipt
 from cli.board import trust_options, trusted
-from cli.common import json_option, print_json, say, write_new
+from cli.common import REFUSED, UNUSABLE, fail, json_option, print_json, say, write_new
 from cli.receipt import FILE, read_receipt_file
 from cli.receipt_log import believed, open_log, signers
 from crypto.errors import Rejected
 from record.policy import Judgement
+from record.tlog_proof import HEADER
 
 _OUT = click.Path(dir_okay=False, path_type=Path)
 _record_option = click.option(
@@ -22,7 +23,7 @@ _record_option = click.option(
 )
 
 
-@click.command()
+@click.command(short_help="Put a receipt under what witnesses have signed.")
 @click.argument("file", type=FILE)
 @_record_option
 @trust_options
@@ -51,7 +52,7 @@ def upgrade(
     say(f"{out or file}: signed by {signers(judgement, policy)}")
 
 
-@click.command()
+@click.command(short_help="Prove that RECORD breaks what a receipt promises.")
 @click.argument("file", type=FILE)
 @_record_option
 @trust_options
@@ -74,7 +75,7 @@ def dispute(
         problem = "the record keeps what the receipt promises"
         if ended:
             problem = f"the record ends before entry {receipt.index}, which proves nothing"
-        raise Rejected("R.dispute", problem, where=record, advice="There is nothing to dispute")
+        fail(f"{record}: {problem}. There is nothing to dispute.", REFUSED)
     # What is handed out convinces: it is judged as its reader will judge it.
     judge_dispute(found, policy)
     write_new(out, found.to_bytes())
@@ -82,7 +83,7 @@ def dispute(
     say("Give it to the commission and to observers: `sailau verify --dispute` judges it.")
 
 
-@click.command()
+@click.command(short_help="Say whether DISPUTE proves a broken promise.")
 @click.argument("file", metavar="DISPUTE", type=FILE)
 @trust_options
 @json_option
@@ -92,7 +93,10 @@ def judge(file: Path, log_key: str | None, policy_file: Path | None, as_json: bo
     Exit code 0 if it does, 1 if it proves nothing, 2 if it is no such file.
     """
     policy = trusted(log_key, policy_file)
-    parsed = parse_dispute(read_receipt_file(file))
+    data = read_receipt_file(file)
+    if data.startswith(HEADER.encode()):
+        fail(f"{file} is a receipt, and no dispute: `sailau receipt verify` checks it", UNUSABLE)
+    parsed = parse_dispute(data)
     first, later = judge_dispute(parsed, policy)
     if as_json:
         print_json({"proved": True, "claim": parsed.claim.value, **_heads(first, later)})

@@ -72,6 +72,8 @@ def believed(log_key: str | None, policy_file: Path | None, record: str | None) 
     """
     if log_key is not None or policy_file is not None:
         return trusted(log_key, policy_file)
+    if record is not None and "://" not in record and not Path(record).exists():
+        raise Malformed(record, "is not there", "Give a directory, a .zip, or a URL")
     if record is None or not Path(record).exists():
         raise click.UsageError("Give --log-key or --policy: whose signature is to be believed?")
     with read_archive(record) as reader:

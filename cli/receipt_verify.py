@@ -41,7 +41,7 @@ class _Checked:
     found: dict[str, Any]
 
 
-@click.command()
+@click.command(short_help="Check a receipt: offline, or against a record.")
 @click.argument("file", type=FILE)
 @click.option("--ballot", type=FILE, help="The ballot artifact, from `receipt look-up --out`.")
 @trust_options

@@ -29,7 +29,7 @@ def trustee() -> None:
     """A trustee: holds one part of the key, and refuses what it should refuse."""
 
 
-@trustee.command()
+@trustee.command(short_help="Make your keys, encrypted, and your enrolment file.")
 @home_option("the trustee; made if it does not exist")
 @click.option("--name", required=True, help="Your name, as the public will see it.")
 @passphrase_option

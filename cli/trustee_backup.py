@@ -6,7 +6,15 @@ from pathlib import Path
 
 import click
 
-from cli.backups import backup_of, check_place, read_backup, restore_home, write_backup
+from cli.backups import (
+    backup_file,
+    backup_of,
+    check_place,
+    read_backup,
+    restore_home,
+    tell_backup,
+    write_backup,
+)
 from cli.common import home_option, passphrase, passphrase_option, say
 from cli.homes import INVITATION, KEYSTORE, compare, read_invitation
 from crypto.errors import Malformed
@@ -19,13 +27,13 @@ backup_passphrase_option = click.option(
 )
 
 
-@click.command()
+@click.command(short_help="Write an encrypted backup of your share of the key.")
 @home_option("the trustee")
 @click.option(
     "--out",
     required=True,
     type=click.Path(path_type=Path),
-    help="The file to write; best on another medium, such as a memory stick.",
+    help="File or directory to write to; best on another medium, such as a memory stick.",
 )
 @passphrase_option
 @backup_passphrase_option
@@ -38,17 +46,18 @@ def backup(
     `run` is running. The election is at stake when shares are lost: keep the file apart
     from the machine, and its passphrase apart from the file.
     """
-    read_invitation(home)
+    invitation = read_invitation(home)
     own = passphrase(passphrase_file, "the trustee")
     made = backup_of(read_keystore(home / KEYSTORE, own), (home / INVITATION).read_bytes())
     theirs = own
     if backup_passphrase_file is not None:
         theirs = passphrase(backup_passphrase_file, "the backup", new=True)
+    out = backup_file(out, invitation.index)
     check_place(out, home)
     if not out.parent.is_dir():
         raise Malformed("--out", f"there is no directory {out.parent}")
     write_backup(out, made, theirs)
-    say(f"The backup is in {out}; it was read back and holds what it should.")
+    tell_backup(out, home)
 
 
 @click.command()

@@ -29,7 +29,7 @@ from trustees.messages import Confirmation
 from trustees.vault import KEY_SHARES
 
 
-@click.command()
+@click.command(short_help="Take part in whatever is due, and wait for the others.")
 @home_option("the trustee")
 @server_option
 @click.option(
@@ -92,7 +92,7 @@ def _end(until: str) -> Callable[[Trustee], bool]:
     return lambda machine: machine.phase is not None and machine.phase >= last
 
 
-@click.command()
+@click.command(short_help="Show that your share of the key works, and nothing else.")
 @home_option("the trustee")
 @server_option
 @jobs_option

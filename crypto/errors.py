@@ -105,4 +105,4 @@ def _rejected(check: str, problem: str, culprit: str, where: str, advice: str) -
 
 
 def _sentences(problem: str, advice: str) -> str:
-    return f"{problem}. {advice}" if advice else problem
+    return f"{problem}. {advice[0].upper()}{advice[1:]}" if advice else problem

@@ -91,8 +91,8 @@ class HttpSource(Source):
         if offset and response.status == 206:
             return self._get(url, 0)  # a range, but another one than was asked for
         denied = 400 <= response.status < 500 and response.status not in _BUSY
-        error = Denied if denied else Unreachable
-        raise error(f"{url}: the server answers {response.status}")
+        failure = Denied if denied else Unreachable
+        raise failure(f"{url}: the server answers {response.status}")
 
 
 def _continues(response: urllib3.BaseHTTPResponse, offset: int) -> bool:

@@ -9,6 +9,7 @@ report     the tables and summary.json
 from __future__ import annotations
 
 import shutil
+import sys
 import tempfile
 from pathlib import Path
 
@@ -67,7 +68,9 @@ def demo(out: Path, ballots: int, seed: int, keep: bool) -> None:
         shutil.rmtree(work, ignore_errors=True)
     write_summary(outcome, out / SUMMARY)
     show(outcome)
-    say(f"\nThe record: {out / 'record'}   Look yourself: sailau verify {out / 'record'}")
+    # Who has not activated the environment finds the program where it was started.
+    program = "sailau" if shutil.which("sailau") else sys.argv[0]
+    say(f"\nThe record: {out / 'record'}   Look yourself: {program} verify {out / 'record'}")
     if not agreed(outcome):
         fail("something did not agree; see the tables above", 1)
 

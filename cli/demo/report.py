@@ -122,7 +122,8 @@ def _table(outcome: Outcome, title: str, options: list[dict[str, Any]], caption:
 def _show_checks(outcome: Outcome, data: dict[str, Any]) -> None:
     found = outcome.looked_up
     say(f"Looked up {found['confirmation_code'][:16]}...: {found['status']}")
-    say(f"Audited: {outcome.audited} challenged ballots show what their voters chose")
+    challenged = "challenged ballot shows" if outcome.audited == 1 else "challenged ballots show"
+    say(f"Audited: {outcome.audited} {challenged} what the voters chose")
     say(f"Verdict on the record: {str(data['verdict']).upper()}")
     altered = data["altered"]
     failed = ", ".join(altered["failed_checks"]) or "nothing"

@@ -253,7 +253,7 @@ def test_after_an_accusation_the_server_goes_on(hall: Hall) -> None:
 def test_too_few_are_left(hall: Hall) -> None:
     """It is said at once that nobody can open the totals any more."""
     hall.excluded = {1, 2, 3}
-    with pytest.raises(Rejected, match=r"1 trustees are left.*nobody can open.*nothing is damaged"):
+    with pytest.raises(Rejected, match=r"1 trustees are left.*nobody can open.*Nothing is damaged"):
         count(hall)
     assert hall.started == []
 

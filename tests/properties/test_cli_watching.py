@@ -8,7 +8,7 @@ from typing import Any, cast
 
 import pytest
 
-from cli.backups import check_place
+from cli.backups import backup_file, check_place
 from cli.common import passphrase
 from cli.drilling import check_drill
 from cli.election_count import _check_out
@@ -68,12 +68,14 @@ def test_new_passphrases(tmp_path: Path, words: str, good: bool) -> None:
 
 
 def test_where_no_backup_goes(tmp_path: Path) -> None:
-    """Not into a directory, and not into what it is to outlive."""
+    """In a directory to a file of the trustee's number, and not into what it is to outlive."""
     home = tmp_path / "trustee"
     home.mkdir()
     check_place(tmp_path / "b", home)
-    for place, words in ((tmp_path, "is a directory"), (home / "b", "own directory")):
-        with pytest.raises(Malformed, match=words):
+    assert backup_file(tmp_path / "b", 7) == tmp_path / "b"
+    assert backup_file(tmp_path, 7) == tmp_path / "trustee-7.backup"
+    for place in (home / "b", backup_file(home, 7)):
+        with pytest.raises(Malformed, match="own directory"):
             check_place(place, home)
 
 

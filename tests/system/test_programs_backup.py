@@ -170,8 +170,9 @@ def test_at_a_terminal(at: Callable[[str], Place], tmp_path: Path) -> None:
         place.trustee(i)
     answers = [
         ("do they agree? [y/N]:", "y"),
-        ("to which file [trustee-3.backup]:", f"{tmp_path}/nowhere/b"),
-        ("to which file [trustee-3.backup]:", f"{place.root}/trustee-3/b"),
+        ("to which file [trustee-3.backup]:", f"{tmp_path}/stick"),
+        ("to which file [trustee-3.backup]:", f"{tmp_path}/nowhere/b.backup"),
+        ("to which file [trustee-3.backup]:", f"{place.root}/trustee-3/b.backup"),
         ("to which file [trustee-3.backup]:", f"{tmp_path}"),
     ]
     command = ("trustee", "run", *place.home("trustee-3"), "--until", "confirmed")
@@ -180,7 +181,10 @@ def test_at_a_terminal(at: Callable[[str], Place], tmp_path: Path) -> None:
         assert words in shown, shown
     assert "The key is confirmed." in shown
     assert "is inside the trustee's own directory" in shown
+    assert "is the stick in" in shown
+    assert not (tmp_path / "stick").exists()
     assert (tmp_path / "trustee-3.backup").exists()
+    assert "copy the file to another" in " ".join(shown.split())
     assert "this machine" in shown
 
 

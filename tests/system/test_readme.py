@@ -121,7 +121,7 @@ def test_every_role_is_shown_its_commands() -> None:
         ("sailau election fly", "no command 'fly'"),
         ("sailau election new --fast", "no option --fast"),
         ("sailau election close --missing", "without a value"),
-        ("sailau receipt look-up A B", "2 arguments"),
+        ("sailau receipt show A B", "2 arguments"),
         ("sailau verify RECORD --fast", "no option --fast"),
         ("sailau verify RECORD --json   # --fast", ""),
         ("sailau receipt audit A B C --record R", ""),

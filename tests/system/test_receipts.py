@@ -10,7 +10,13 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from ballotbox.receipts import Receipt, ReceiptKind, make_receipt, parse_receipt
+from ballotbox.receipts import (
+    Receipt,
+    ReceiptKind,
+    display_code,
+    make_receipt,
+    parse_receipt,
+)
 from crypto.parameters import TOY
 from record.archive import pack_zip
 from record.artifacts import Ballot, Cast, DeviceMissing
@@ -152,6 +158,10 @@ def test_against_records(polls: Polls, tmp_path: Path) -> None:
     gone = (tmp_path / "gone").as_uri()
     result = call("receipt", "verify", polls.cast, "--record", gone, *polls.key)
     refused(result, UNREACHABLE, "missing")
+    for command in ("verify", "dispute"):
+        out = ("--out", tmp_path / "dispute") if command == "dispute" else ()
+        result = call("receipt", command, polls.cast, *out, "--record", tmp_path / "typo")
+        refused(result, UNUSABLE, "typo: is not there")
 
 
 def test_against_a_record_that_broke_its_promise(polls: Polls, tmp_path: Path) -> None:
@@ -256,17 +266,19 @@ def test_nothing_to_dispute(polls: Polls, tmp_path: Path) -> None:
     """A promise that is kept, a record that is older, and a log that never promised."""
     out = tmp_path / "dispute.json"
     dispute = ("receipt", "dispute", polls.cast, "--out", out, "--record")
-    refused(call(*dispute, polls.record), REFUSED, "R.dispute", "keeps")
+    refused(call(*dispute, polls.record), REFUSED, "keeps", "nothing to dispute")
     index = parse_receipt(polls.cast.read_bytes()).index
     older = tmp_path / "older"
     publish(polls.world, older, polls.world.data()[:index])
-    refused(call(*dispute, older), REFUSED, "R.dispute", "proves nothing")
+    refused(call(*dispute, older), REFUSED, "proves nothing")
     forged = tmp_path / "forged"
     shutil.copytree(polls.forked(tmp_path / "fork", index), forged)
     head = parse_checkpoint((forged / "checkpoint").read_bytes()).checkpoint
     (forged / "checkpoint").write_bytes(sign_checkpoint(head, WITNESS))
     refused(call(*dispute, forged), REFUSED, "R.checkpoint")
     assert not out.exists()
+    # A receipt is no dispute, and the voter is told what to do with it.
+    refused(call("receipt", "judge", polls.cast, *polls.key), UNUSABLE, "receipt verify")
 
 
 # --- look-up and show
@@ -278,6 +290,14 @@ def test_the_ballot_can_be_kept(polls: Polls, tmp_path: Path) -> None:
     result = call("receipt", "look-up", polls.code.hex(), "--record", polls.record, "--out", out)
     assert result.code == 0, result
     assert out.read_bytes() == polls.ballot.read_bytes()
+
+
+def test_a_code_as_it_stands_on_a_slip(polls: Polls) -> None:
+    """With the spaces between its groups, in quotation marks or without."""
+    typed = display_code(polls.code)
+    for words in ([typed], typed.split()):
+        assert call("receipt", "look-up", *words, "--record", polls.record).code == 0
+    refused(call("receipt", "look-up", *typed.split()[:-1], "--record", polls.record), UNUSABLE)
 
 
 def test_slips_and_qr_codes(polls: Polls, tmp_path: Path) -> None:
