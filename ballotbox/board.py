@@ -11,6 +11,7 @@ leads nothing is accepted here, and then the board is read anew.
 from __future__ import annotations
 
 import hashlib
+import logging
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -24,8 +25,10 @@ from ballotbox.admission import Admission
 from ballotbox.arrivals import Accepted, Arrival
 from ballotbox.errors import (
     StoreConflict,
+    StoreContradicted,
     StoreDamaged,
     StoreError,
+    StoreFailed,
     StoreForeign,
     StoreNotLeading,
     StoreOutcomeUnknown,
@@ -33,6 +36,7 @@ from ballotbox.errors import (
 from ballotbox.folding import check_first, fold
 from ballotbox.high_water import HighWater, behind
 from ballotbox.leaves import Leaves
+from ballotbox.once import error_once, forget
 from ballotbox.sequencer import Member, Sequencer, Timing
 from ballotbox.store import Store, StoredCheckpoint, read_all
 from crypto.errors import Rejected
@@ -53,6 +57,14 @@ from record.merkle import MerkleTree
 from record.note import parse_signatures, with_signatures
 from record.state import BallotEntry, Phase, State
 from record.transcript import Transcript
+
+LOGGER = logging.getLogger(__name__)
+
+_UNWRITTEN = (
+    "its disk is full or read-only, or its database is away, as the server's log says; the last "
+    "group was not stored, nothing that was acknowledged is lost, and devices try again until "
+    "there is room"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +113,12 @@ class Board:
         # The state is not what is stored, and to be read anew before anything else.
         self._stale = False
         # Why it could not be the last time, if what is stored is damaged.
-        self._damage = ""
+        self._damage: StoreDamaged | None = None
+        # What was found beside the database when it was read last: then nothing is signed.
+        self._contradicted: StoreContradicted | None = None
+        # Why the last group could not be stored.
+        self._failure: StoreError | None = None
+        self._told = Phase.COMMITMENT, 0
         self._listeners: list[Callable[[], None]] = []
         self._last_cosigned = 0
 
@@ -158,14 +175,17 @@ class Board:
         return self.accept(artifact).index
 
     def read(self, index: int) -> Artifact:
-        """The artifact at `index`, which is below `size()`."""
-        for data in self._store.read(index, 1):
+        """The artifact at `index`, which is below `size()`. Raises as `read_bytes`."""
+        for data in self._stored(index, 1):
             return parse(data, self._transcript.context.group)
         raise IndexError(f"no artifact {index}")
 
     def read_bytes(self, first: int, limit: int) -> Sequence[bytes]:
-        """Up to `limit` artifacts from `first` on, as stored."""
-        return self._store.read(first, min(limit, max(self.size() - first, 0)))
+        """Up to `limit` artifacts from `first` on, as stored.
+
+        Raises StoreDamaged for one that is not what was signed.
+        """
+        return self._stored(first, min(limit, max(self.size() - first, 0)))
 
     def read_hints(self, first: int, limit: int) -> Mapping[int, bytes]:
         """What hints there are for up to `limit` artifacts from `first` on, by index."""
@@ -279,6 +299,7 @@ class Board:
             known = self._store.find(hashlib.sha256(artifact.data).digest())
             if known is None:
                 self._check_leading()
+                self._check_uncontradicted()  # before anybody proves it
                 return None
             self._release()
         return Accepted(known, new=False)
@@ -293,7 +314,7 @@ class Board:
                 return None
             copy = replace(entry)
             phase = state.phase
-        (data,) = self._store.read(copy.index, 1)
+        (data,) = self._stored(copy.index, 1)
         return Found(copy, phase, data)
 
     @contextmanager
@@ -302,6 +323,33 @@ class Board:
         with self._state:
             self._check_fresh()
             yield self._transcript.state
+
+    def known(self) -> tuple[Phase, int]:
+        """The phase and the size that were known last; for while `reading` raises."""
+        return self._told
+
+    def notices(self) -> tuple[str, ...]:
+        """What keeps the board from being read or written, one sentence each.
+
+        It waits for no group, and names no file or machine: anybody may read it.
+        """
+        if self._paused:
+            return (_sentence(StoreNotLeading.told),)
+        if self._damage is not None:
+            return (_sentence(self._damage.told),)
+        try:
+            self._check_uncontradicted()
+        except StoreContradicted as error:
+            return (_sentence(error.told),)
+        if self._failure is None:
+            return ()
+        why = _UNWRITTEN if isinstance(self._failure, StoreFailed) else self._failure.told
+        return (f"The board cannot be written: {why}.",)
+
+    @property
+    def failing(self) -> bool:
+        """Whether the last group could not be stored."""
+        return self._failure is not None
 
     def sign(self, message: bytes) -> bytes:
         """The server's signature (64 bytes); the caller puts a context in front."""
@@ -418,15 +466,46 @@ class Board:
             newest = self._store.newest_checkpoint()
             if self._stale or newest != self._newest or self._store.size() != self._size:
                 self._begin_again()
+            if self._contradicted is not None:
+                raise self._contradicted
             self._release()
-            self._paused = False
+            self._paused, self._failure = False, None
             self._state.notify_all()
 
     # --- inside
 
+    def _stored(self, first: int, limit: int) -> Sequence[bytes]:
+        """Artifacts of the database, which somebody may have changed since they were folded."""
+        try:
+            found, leaves = self._store.read(first, limit), self._leaves
+            for index, data in enumerate(found, first):
+                if not leaves.holds(index, data):
+                    raise StoreDamaged(
+                        f"artifact {index} of the database was changed while the server ran. Stop "
+                        "it, and restore a backup (docs/operations.md, 'Restore')"
+                    )
+        except StoreDamaged as error:
+            self._damage = error
+            error_once(LOGGER, "the board cannot be read", error)
+            raise
+        return found
+
     def _check_leading(self) -> None:
         if self._paused:
             raise StoreNotLeading("this server does not write now: another may, or none can")
+
+    def _check_uncontradicted(self) -> None:
+        """Raise StoreContradicted if others know more of the log, or another one."""
+        try:
+            if self._newest is not None:
+                self._high_water.check(self._newest.size, self._newest.root)
+        except StoreContradicted as error:
+            error_once(LOGGER, "nothing more is signed", error)
+            raise
+        if self._contradicted is not None:
+            again = StoreContradicted(str(self._contradicted), self._contradicted.told)
+            error_once(LOGGER, "nothing more is signed", again)
+            raise again
 
     def _check_fresh(self) -> None:
         """`_refresh` for whoever only looks: it may be that nobody sends anything any more.
@@ -435,8 +514,10 @@ class Board:
         and a board that is paused is left to `resume`.
         """
         if self._stale:
-            if self._damage:
-                raise StoreDamaged(self._damage)
+            if self._damage is not None:
+                error = StoreDamaged(str(self._damage))
+                error_once(LOGGER, "the board cannot be read", error)
+                raise error
             if self._paused:
                 raise StoreNotLeading("the board is read anew from its database")
         self._refresh()
@@ -454,6 +535,9 @@ class Board:
         if self._newest is not None and self._released != self._newest:
             self._high_water.raise_to(self._newest)
             self._released = self._newest
+            self._written()
+        if not self._stale:
+            self._told = self._transcript.phase, self._size
 
     @property
     def _size(self) -> int:
@@ -465,6 +549,25 @@ class Board:
 
     def _settle(self, group: Sequence[Member[Arrival, Accepted]]) -> None:
         """Take a group in; the same bytes twice are one artifact with two answers."""
+        try:
+            self._settle_once(group)
+        except StoreError as error:
+            if not isinstance(error, StoreNotLeading | StoreOutcomeUnknown | StoreContradicted):
+                self._failed(error)
+            raise
+
+    def _failed(self, error: StoreError) -> None:
+        """A group was not stored: said once, and shown until the next one is."""
+        error_once(LOGGER, "the board cannot be written", error)
+        self._failure = error
+
+    def _written(self) -> None:
+        if self._failure is not None:
+            LOGGER.warning("the board is written again")
+            forget(self._failure)
+        self._failure = None
+
+    def _settle_once(self, group: Sequence[Member[Arrival, Accepted]]) -> None:
         self._check_leading()
         with self._state:
             self._refresh()
@@ -547,6 +650,7 @@ class Board:
         if not batch:
             return
         with self._state:
+            self._check_uncontradicted()  # while nothing has to be taken back
             first, taken = self._size, list[Member[Arrival, Accepted]]()
             try:
                 for member in batch:
@@ -566,9 +670,7 @@ class Board:
             self._admission.warm(self._transcript.state.need_keys())
 
     def _store_group(self, first: int, group: Sequence[Arrival]) -> None:
-        if self._newest is not None:
-            # Not one byte is signed in a log that others know to be further.
-            self._high_water.check(self._newest.size, self._newest.root)
+        self._check_uncontradicted()  # not one byte is signed then
         head = self._signed_head()
         artifacts = [arrival.artifact.data for arrival in group]
         hints = {n: arrival.hints for n, arrival in enumerate(group, first) if arrival.hints}
@@ -628,10 +730,11 @@ class Board:
         try:
             self._fold(parse(self._election, None))
         except StoreDamaged as error:
-            self._damage = str(error)
+            self._damage = error
+            error_once(LOGGER, "the board cannot be read", error)
             raise
         self._newest = self._store.newest_checkpoint()
-        self._stale, self._damage = False, ""
+        self._stale, self._damage = False, None
 
     def _replay(self, election: Artifact) -> None:
         if self._store.base_hash != self._transcript.context.base_hash:
@@ -646,6 +749,8 @@ class Board:
         if self._store.size() == 0:
             self._store.append(0, (election.data,))
         self._fold(election)
+        if self._contradicted is not None:
+            raise self._contradicted
         self._newest = self._store.newest_checkpoint()
         if self._newest is None or self._newest.size < self._size:
             # Of a version that did not sign each group, or of `election new`.
@@ -658,7 +763,16 @@ class Board:
     def _fold(self, election: Artifact) -> None:
         """Nobody sees half of it: what is checked without the lock would be refused wrongly."""
         heads = self._high_water.heads()
-        self._transcript, self._leaves = fold(self._store, election, self._store.size(), heads)
+        size = self._store.size()
+        self._transcript, self._leaves, self._contradicted = fold(
+            self._store, election, size, heads
+        )
+        if self._contradicted is not None:
+            error_once(LOGGER, "nothing more is signed", self._contradicted)
+
+
+def _sentence(told: str) -> str:
+    return f"{told[0].upper()}{told[1:]}."
 
 
 def _check_key(key: Ed25519PrivateKey, pinned: bytes, name: str) -> None:

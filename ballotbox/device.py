@@ -176,6 +176,10 @@ class DeviceMachine:
         """The server has put the message at `position` at `index` of the record."""
         self._journal.acknowledge(position, index)
 
+    def acknowledged(self) -> Outgoing | None:
+        """The newest ballot or decision that the server has acknowledged; it has `accepted`."""
+        return self._journal.acknowledged()
+
     def status(self, code: bytes) -> BallotStanding:
         """What has become of a ballot, as far as the device knows.
 

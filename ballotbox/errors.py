@@ -6,7 +6,16 @@ from crypto.errors import NotNow, SailauError
 
 
 class StoreError(SailauError):
-    """The root of everything that can go wrong with a database."""
+    """The root of everything that can go wrong with a database.
+
+    `told` is what a client of the server may read of it (`rpc.errors`), without a full stop:
+    the error itself, which may name files and machines, is for the server's log; `said` is
+    whether it is there.
+    """
+
+    said = False
+
+    told = "the server cannot use its database now; nothing that it acknowledged is lost"
 
 
 class StoreMissing(StoreError):
@@ -32,13 +41,30 @@ class StoreUnsupported(StoreError):
 class StoreDamaged(StoreError):
     """The database cannot be read, or what it holds is not what was written."""
 
+    told = (
+        "what the server's database holds is not what was written, and is not shown: its "
+        "administrator has to stop the server and to restore it (docs/operations.md, 'Restore')"
+    )
+
+
+class StoreContradicted(StoreDamaged):
+    """What is stored is sound, but more was signed, or something else: nothing more may be."""
+
+    def __init__(self, problem: str, told: str) -> None:
+        super().__init__(problem)
+        self.told = told
+
 
 class StoreFailed(StoreError, NotNow):
     """The system could not read or write: a full disk, lost permissions."""
 
+    told = "the server cannot store or read anything at the moment; try again"
+
 
 class StoreConflict(StoreError):
     """What was to be stored does not fit what is: another has written, or the same twice."""
+
+    told = "nothing was stored: it does not fit what is by now, or what came before it was refused"
 
 
 class StoreNotLeading(StoreError, NotNow):
@@ -47,6 +73,8 @@ class StoreNotLeading(StoreError, NotNow):
     After `wait_for_leadership` the state is to be read anew.
     """
 
+    told = "this server does not write now: another one leads, or the database is away; try again"
+
 
 class StoreOutcomeUnknown(StoreError, NotNow):
     """The database was lost while it committed, and did not come back in time.
@@ -54,6 +82,8 @@ class StoreOutcomeUnknown(StoreError, NotNow):
     The one error after which something may have changed. The store no longer leads:
     after `wait_for_leadership` the state is to be read anew.
     """
+
+    told = "the database was lost, and whether this was stored is not known yet; send it again"
 
 
 class AdmissionBusy(SailauError):
@@ -77,6 +107,20 @@ class AdmissionAbandoned(SailauError):
 
 class AdmissionFailed(SailauError):
     """A ballot could not be checked, whatever it is worth: the checking itself failed."""
+
+
+class BallotLost(NotNow):
+    """The server does not have what it acknowledged to this device, which still has it."""
+
+    def __init__(self, code: bytes) -> None:
+        super().__init__(code)
+        self.code = code
+
+    def __str__(self) -> str:
+        return (
+            f"the server does not have ballot {self.code.hex()} as it acknowledged it: tell the "
+            "administrator; nothing is lost here"
+        )
 
 
 class NotConnected(NotNow):

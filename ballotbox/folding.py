@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ballotbox.errors import StoreDamaged, StoreForeign
+from ballotbox.errors import StoreContradicted, StoreDamaged, StoreForeign
 from ballotbox.high_water import Head
 from ballotbox.leaves import Leaves
 from ballotbox.signed_heads import SignedHeads
@@ -17,11 +17,12 @@ from record.transcript import Transcript
 
 def fold(
     store: Store, election: Artifact, size: int, heads: Sequence[Head]
-) -> tuple[Transcript, Leaves]:
+) -> tuple[Transcript, Leaves, StoreContradicted | None]:
     """The first `size` artifacts, which begin with `election`, and the hashes of their tree.
 
     They are compared with every checkpoint that is stored, and with `heads`, which others
-    know. Raises StoreDamaged, StoreForeign.
+    know: the third is None unless one of those is of a larger tree, or of another one.
+    Raises StoreDamaged, StoreForeign.
     """
     transcript, leaves = Transcript(election), Leaves()
     signed = SignedHeads(store, heads)
@@ -34,7 +35,7 @@ def fold(
         leaves.append(data)
         signed.check(index + 1, transcript.state.tree.root)
     signed.end(size)
-    return transcript, leaves
+    return transcript, leaves, signed.contradiction
 
 
 def check_first(data: bytes, election: Artifact) -> None:

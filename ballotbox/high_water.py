@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from ballotbox.errors import StoreDamaged, StoreFailed
+from ballotbox.errors import StoreContradicted, StoreDamaged, StoreFailed
 from ballotbox.store import StoredCheckpoint
 from crypto.errors import Malformed, Rejected
 from identity.errors import KeystoreWriteFailed
@@ -35,6 +35,9 @@ class Source(StrEnum):
     REPORTED = "reported"
 
 
+_TOLD = {Source.MARK: "the high-water mark", Source.PUBLISHED: "the published checkpoint"}
+
+
 @dataclass(frozen=True, slots=True)
 class Head:
     """A tree that the log has signed: size, root (32 bytes; unknown: empty), and who says so.
@@ -46,6 +49,11 @@ class Head:
     root: bytes
     where: str
     source: Source = Source.REPORTED
+
+    @property
+    def told(self) -> str:
+        """`where` without the paths of this machine."""
+        return _TOLD.get(self.source, self.where)
 
 
 class HighWater:
@@ -72,7 +80,7 @@ class HighWater:
             return (*mark, *(() if published is None else (published,)), *self._reported.values())
 
     def check(self, size: int, root: bytes) -> None:
-        """Raises StoreDamaged if more than these `size` artifacts, or others, were signed."""
+        """Raises StoreContradicted if more than these `size` artifacts, or others, were signed."""
         for head in self.heads():
             if head.size > size:
                 raise behind(size, head)
@@ -135,21 +143,28 @@ class HighWater:
         return self._seen[1]
 
 
-def behind(size: int, head: Head) -> StoreDamaged:
+def behind(size: int, head: Head) -> StoreContradicted:
     """The error of a database that is older than what was signed."""
-    return StoreDamaged(
+    return StoreContradicted(
         f"the database ends at {size} artifacts, but {head.where} is of {head.size}: this is an "
         "older copy, and a log must not fork. Nothing is signed. Restore the newest database; if "
         "it is lost, fill this one up from the published record or a mirror of it with "
-        "`sailau serve --recover DIR` (docs/operations.md, 'After a restore')"
+        "`sailau serve --recover DIR` (docs/operations.md, 'After a restore')",
+        f"the server's database is an older copy: it ends at {size} artifacts, but {head.told} is "
+        f"of {head.size}, so nothing is stored until its administrator restores the newest one, or "
+        "fills this one up with `sailau serve --recover DIR` (docs/operations.md, 'After a "
+        "restore'); what was acknowledged may be read, and devices keep what they have",
     )
 
 
-def forked(size: int, head: Head) -> StoreDamaged:
+def forked(size: int, head: Head) -> StoreContradicted:
     """The error of a database that holds something else than what was signed."""
-    return StoreDamaged(
+    return StoreContradicted(
         f"the first {size} artifacts are not those of {head.where}: a log must not fork. Nothing "
-        "is signed. Find the database that signed it (docs/operations.md, 'After a restore')"
+        "is signed. Find the database that signed it (docs/operations.md, 'After a restore')",
+        f"the server's database is not the log that was signed: its first {size} artifacts are not "
+        f"those of {head.told}, so nothing is stored until its administrator finds the database "
+        "that signed them (docs/operations.md, 'After a restore')",
     )
 
 

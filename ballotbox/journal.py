@@ -249,6 +249,17 @@ class Journal:
         with self._database.read() as connection:
             return _waiting(connection)
 
+    def acknowledged(self) -> Outgoing | None:
+        """The newest message about a ballot that the server has acknowledged."""
+        query = (
+            select(_MESSAGES)
+            .where(_MESSAGES.c.accepted.is_not(None), _MESSAGES.c.code.is_not(None))
+            .order_by(_MESSAGES.c.position.desc())
+        )
+        with self._database.read() as connection:
+            row = connection.execute(query.limit(1)).one_or_none()
+        return None if row is None else _outgoing(row)
+
     def ballots(self) -> int:
         """How many ballots the device has made."""
         with self._database.read() as connection:

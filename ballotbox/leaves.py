@@ -7,6 +7,7 @@ while the log grows.
 
 from __future__ import annotations
 
+from crypto.errors import Malformed
 from record.entry import entry_for
 from record.merkle import HASH_BYTES, leaf_hash, root_of
 from record.tile_tree import TileTree
@@ -38,6 +39,20 @@ class Leaves:
             level += 1
             if level == len(self._levels):
                 self._levels.append(bytearray())
+
+    def holds(self, index: int, artifact: bytes) -> bool:
+        """Whether these bytes are artifact `index`, as far as that is known here.
+
+        Of one beyond the last leaf nothing is known.
+        """
+        if index >= self.size:
+            return True
+        start = index * HASH_BYTES
+        try:
+            node = leaf_hash(entry_for(artifact))
+        except Malformed:
+            return False
+        return node == self._levels[0][start : start + HASH_BYTES]
 
     def tree(self, size: int) -> TileTree:
         """The tree of the first `size` artifacts. Raises ValueError if there are fewer."""

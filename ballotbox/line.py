@@ -6,6 +6,10 @@ again in the background (`Line.working`), uploads everything that waits, and put
 up again. There is one sender at a time, and it sends in the order of the journal, so that
 nothing overtakes. A message is acknowledged once the server has said its index; whoever is
 killed before that sends the same bytes again, and the server says the same index.
+
+A server that was put back to an older copy of its database has lost what it acknowledged, and
+would refuse what follows. So the newest acknowledged ballot is asked for whenever the line was
+not up, and when something is refused: while the server does not have it, the line stays down.
 """
 
 from __future__ import annotations
@@ -20,6 +24,7 @@ from enum import Enum
 from typing import Protocol
 
 from ballotbox.device import DeviceMachine
+from ballotbox.errors import BallotLost
 from ballotbox.journal import Kind, Outgoing
 from ballotbox.receipts import Receipt
 from crypto.errors import Rejected, SailauError
@@ -85,6 +90,10 @@ class BallotBox(Protocol):
         """After how many seconds to try again after this error; None if that is no use."""
         ...
 
+    def missing(self, error: SailauError) -> bool:
+        """Whether this error of `receipt` says that there is no such ballot."""
+        ...
+
     def stop(self) -> None:
         """End an upload that runs in another thread, now."""
         ...
@@ -147,6 +156,8 @@ class Line:
         self._wake = threading.Event()
         self._stopping = threading.Event()
         self._hint = 0.0
+        # Whether the server was seen to have what it acknowledged before this began.
+        self._kept = False
 
     @property
     def state(self) -> LineState:
@@ -184,6 +195,8 @@ class Line:
                 self._become(LineState.CATCHING_UP)
                 return None
             try:
+                if not self._kept:
+                    self._check_kept()
                 return tuple(self._send(message) for message in self.machine.outgoing())
             except SailauError as error:
                 self._lose(error)
@@ -211,6 +224,7 @@ class Line:
         with self._sending:
             try:
                 self._greet()
+                self._check_kept()
                 while not self._stopping.is_set() and self.machine.waiting():
                     self._upload()
             except SailauError as error:
@@ -311,9 +325,37 @@ class Line:
         decision = decide(message.code, data)
         return decision.index, decision.receipt
 
+    def _check_kept(self) -> None:
+        """Raise BallotLost if the server does not have what it acknowledged last."""
+        last = self.machine.acknowledged()
+        if last is not None and last.code is not None:
+            try:
+                receipt = self._ballot_box.receipt(last.code)
+            except SailauError as error:
+                if not self._ballot_box.missing(error):
+                    raise
+                raise BallotLost(last.code) from None
+            # The receipt of a ballot may be that of its decision by now.
+            if last.kind is not Kind.BALLOT and receipt.index != last.accepted:
+                raise BallotLost(last.code)
+        self._kept = True
+
+    def _explained(self, error: SailauError) -> SailauError:
+        """Why something is refused: BallotLost, if the server has lost what was before it."""
+        try:
+            self._check_kept()
+        except BallotLost as lost:
+            return lost
+        except SailauError:
+            pass
+        return error
+
     def _lose(self, error: SailauError) -> None:
         """The line is down, or the device is refused; raises the error in that case."""
         pause = self._ballot_box.again(error)
+        if pause is None:
+            error = self._explained(error)
+            pause = self._ballot_box.again(error)
         if pause is None:
             self.refused = error
             self._become(LineState.REFUSED, error)

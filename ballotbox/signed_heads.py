@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from ballotbox.errors import StoreDamaged
+from ballotbox.errors import StoreContradicted, StoreDamaged
 from ballotbox.high_water import Head, behind, forked
 from ballotbox.store import Store, StoredCheckpoint
 
@@ -14,12 +14,14 @@ _AT_ONCE = 4096
 class SignedHeads:
     """The signed checkpoints, a few at a time, in the order of their sizes.
 
-    `heads` are those that others know, or the high-water mark.
+    `heads` are those that others know, or the high-water mark: what contradicts the log among
+    them is in `contradiction`, for the log itself is whole.
     """
 
     def __init__(self, store: Store, heads: Sequence[Head]) -> None:
         self._store = store
         self._heads = heads
+        self.contradiction: StoreContradicted | None = None
         self._waiting: list[StoredCheckpoint] = []
         self._next = 0
         self._load()
@@ -28,7 +30,7 @@ class SignedHeads:
         """The tree of this size has this root: raises StoreDamaged if another was signed."""
         for head in self._heads:
             if head.size == size and head.root not in (b"", root()):
-                raise forked(size, head)
+                self._contradicts(forked(size, head))
         if not self._waiting or self._waiting[0].size != size:
             return
         known = self._waiting.pop(0)
@@ -41,10 +43,13 @@ class SignedHeads:
         """Nothing of a larger tree was signed."""
         for head in self._heads:
             if head.size > size:
-                raise behind(size, head)
+                self._contradicts(behind(size, head))
         if self._waiting:
             newest = self._store.newest_checkpoint() or self._waiting[-1]
             raise _forked(f"{size} artifacts are left of {newest.size} that a checkpoint covers")
+
+    def _contradicts(self, error: StoreContradicted) -> None:
+        self.contradiction = self.contradiction or error
 
     def _load(self) -> None:
         found = self._store.checkpoints(self._next, _AT_ONCE)

@@ -23,7 +23,6 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import uvicorn
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
@@ -33,6 +32,7 @@ from starlette.routing import Route
 
 from ballotbox.addresses import host_and_port, listening
 from ballotbox.errors import StoreFailed
+from ballotbox.http_connections import BoundedServer, Limits
 
 LOGGER = logging.getLogger(__name__)
 
@@ -45,12 +45,12 @@ _FILES = re.compile(
 _ENTRIES, _ARTIFACTS, _CHECKPOINT = "tile/entries/", "artifacts/", "checkpoint"
 _FOR_EVER = "public, max-age=31536000, immutable"
 _SHORT = "public, max-age=1, must-revalidate"
+_NOT_KEPT = {"Cache-Control": "no-store"}
 _NO_TIME = "Thu, 01 Jan 1970 00:00:00 GMT"
 _TAG_KEY = secrets.token_bytes(32)
 _MAX_PATH = 200
 _CHUNK = 1 << 16
-_CONNECTIONS = 512
-_KEEP_ALIVE = 30
+_BACKLOG = 1024
 _START_SECONDS = 10.0
 _FIRST_PAUSE, _LAST_PAUSE = 1.0, 60.0
 
@@ -88,8 +88,10 @@ def _answer(request: Request, place: Path, path: str) -> Response:
             found = os.fstat(opened.fileno())
             if path == _CHECKPOINT:
                 data = opened.read()
-    except OSError:
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
         return _not_found()
+    except OSError:  # too many files are open, say: nobody is to believe that it is missing
+        return PlainTextResponse("this file cannot be read now\n", 503, _NOT_KEPT)
     etag = _tag(path, found)
     headers = {
         "ETag": etag,
@@ -157,20 +159,17 @@ def _content_type(path: str) -> str:
 
 def _not_found() -> Response:
     # What is not there yet may be there in a second.
-    return PlainTextResponse("no such file in this record\n", 404, {"Cache-Control": "no-store"})
+    return PlainTextResponse("no such file in this record\n", 404, _NOT_KEPT)
 
 
-class WebServer:
-    """Serves a directory in a thread of its own, which begins again if it breaks off."""
+class HttpServer:
+    """Answers in a thread of its own, which begins again if it breaks off."""
 
-    def __init__(self, directory: Path, listen: str) -> None:
-        """Take the address HOST:PORT; port 0 leaves it to the system.
-
-        Raises Malformed for something else, StoreFailed if it cannot be listened on.
-        """
-        self._directory = directory
-        self._socket = _listener(listen)
-        host, port = self._socket.getsockname()[:2]
+    def __init__(self, app: Starlette, listener: socket.socket, limits: Limits, what: str) -> None:
+        """Own a listening socket; `what` begins the sentence that it is not served."""
+        self._app, self._socket, self._limits, self._what = app, listener, limits, what
+        host, port = listener.getsockname()[:2]
+        self._port = int(port)
         self._url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
         self._server = self._new_server()
         self._problem = ""
@@ -181,6 +180,11 @@ class WebServer:
     def url(self) -> str:
         """Where it listens."""
         return self._url
+
+    @property
+    def port(self) -> int:
+        """Where it listens, also if that was left to the system."""
+        return self._port
 
     def start(self) -> None:
         """Begin to answer. Raises StoreFailed if it does not."""
@@ -196,7 +200,7 @@ class WebServer:
         """That it does not answer, while it does not: one sentence."""
         if not self._problem or self._server.started:
             return ()
-        what = f"The record is not served on {self._url}, and it is tried again"
+        what = f"{self._what} not served on {self._url}, and it is tried again"
         return (f"{what}: {self._problem}.",)
 
     def stop(self) -> None:
@@ -232,23 +236,28 @@ class WebServer:
             return error
         return None
 
-    def _new_server(self) -> uvicorn.Server:
-        config = uvicorn.Config(
-            web_app(self._directory),
-            log_config=None,
-            access_log=False,
-            lifespan="off",
-            server_header=False,
-            proxy_headers=False,
-            timeout_keep_alive=_KEEP_ALIVE,
-            timeout_graceful_shutdown=2,
-            limit_concurrency=_CONNECTIONS,
-        )
-        return uvicorn.Server(config)
+    def _new_server(self) -> BoundedServer:
+        return BoundedServer(self._app, self._limits)
 
 
-def _listener(listen: str) -> socket.socket:
-    host, port = host_and_port(listen, "HTTP address")
+class WebServer(HttpServer):
+    """Serves a directory."""
+
+    def __init__(self, directory: Path, listen: str, limits: Limits | None = None) -> None:
+        """Take the address HOST:PORT; port 0 leaves it to the system.
+
+        Raises Malformed for something else, StoreFailed if it cannot be listened on.
+        """
+        listener = listener_at(listen, "HTTP", "--http")
+        super().__init__(web_app(directory), listener, limits or Limits(), "The record is")
+
+
+def listener_at(listen: str, purpose: str, option: str) -> socket.socket:
+    """A socket that listens at HOST:PORT.
+
+    Raises Malformed for something else, StoreFailed, which names `option`, if it cannot.
+    """
+    host, port = host_and_port(listen, f"{purpose} address")
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with listening(listen, "HTTP", "--http"):
-        return socket.create_server((host, port), family=family, backlog=128)
+    with listening(listen, purpose, option):
+        return socket.create_server((host, port), family=family, backlog=_BACKLOG)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import socket
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -14,9 +15,13 @@ from crypto.errors import Malformed
 from record.checkpoint import parse_verifier_key
 from record.policy_file import MAX_BYTES, parse_logs
 
+if TYPE_CHECKING:
+    from starlette.applications import Starlette
+
 _KEEP_ALIVE = 75
 """Seconds that an idle connection is kept: a log asks every few seconds."""
-_CONNECTIONS = 256
+_GRACE = 10
+_BACKLOG = 1024
 
 
 @click.group(short_help="Cosign logs that only grow.")
@@ -98,22 +103,13 @@ def _listener(listen: str) -> socket.socket:
         raise click.UsageError(f"--listen {listen} is not HOST:PORT")
     host = host.strip("[]")
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    return socket.create_server((host, int(port)), family=family, backlog=128)
+    return socket.create_server((host, int(port)), family=family, backlog=_BACKLOG)
 
 
-def _serve(app: object, listener: socket.socket) -> None:
-    import uvicorn
+def _serve(app: Starlette, listener: socket.socket) -> None:
+    from ballotbox.http_connections import BoundedServer, Limits
 
-    config = uvicorn.Config(
-        app,  # type: ignore[arg-type]
-        log_config=None,
-        access_log=False,
-        lifespan="off",
-        server_header=False,
-        timeout_keep_alive=_KEEP_ALIVE,
-        timeout_graceful_shutdown=10,
-        limit_concurrency=_CONNECTIONS,
-    )
     # The server raises the signal again when it has ended: to end so is no failure.
     signal.signal(signal.SIGTERM, lambda *_: None)
-    uvicorn.Server(config).run(sockets=[listener])
+    limits = Limits(idle_seconds=_KEEP_ALIVE, grace_seconds=_GRACE)
+    BoundedServer(app, limits).run(sockets=[listener])

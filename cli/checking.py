@@ -137,7 +137,7 @@ def look(
     findings += look_at_disks(config.places())
     findings.append(look_at_open_files())
     findings += seen.findings
-    findings.append(look_at_marks(config, standing))
+    findings.append(look_at_marks(config, standing, {one.name: one.size for one in asked}))
     findings += look_at_witnesses(config.policy(), asked, head)
     if state is not None:
         findings += look_at_election(state, config.group, config.public(workers))

@@ -103,8 +103,14 @@ def _durability(look: Look) -> Finding:
     return ok(name, f"{found}, on a synchronous standby too")
 
 
-def look_at_marks(config: ServerConfig, standing: Standing | None) -> Finding:
-    """The high-water mark and the published checkpoint against the database."""
+def look_at_marks(
+    config: ServerConfig, standing: Standing | None, witnessed: Mapping[str, int]
+) -> Finding:
+    """The high-water mark and the published checkpoint against the database.
+
+    `witnessed` is what each witness says it has cosigned: all that is left to compare with
+    where the mark and the published record went with the database.
+    """
     name = "high-water mark"
     try:
         heads = read_heads(config)
@@ -126,6 +132,11 @@ def look_at_marks(config: ServerConfig, standing: Standing | None) -> Finding:
         if head.size and head.root and standing.roots.get(head.size) != head.root:
             found = f"the database is not the log that {head.where} is of"
             return problem(name, found, f"A log must not fork. {_RESTORE}")
+    for witness, cosigned in witnessed.items():
+        if cosigned > size:
+            more = counted(cosigned, "artifact")
+            found = f"witness {witness} has cosigned {more}, the database has {size}"
+            return problem(name, found, f"This is an older copy. {_RESTORE}")
     if not any(head.source is Source.MARK for head in heads) and standing.head is not None:
         return warning(name, "there is none, though the log has begun", "Was the home copied?")
     sizes = ", ".join(f"{head.source} {head.size}" for head in heads) or "nothing signed yet"

@@ -37,7 +37,7 @@ PATIENCE = 3.0
 """Seconds for which a voter waits once, when nobody is there any more."""
 ANSWER = 10.0
 """Seconds for which a voter waits once, when the server is there and has stopped answering."""
-_NO_NETWORK = (Unavailable, Busy)
+_CANNOT_BE_REACHED, _TOO_BUSY = "the server cannot be reached", "the server is too busy"
 
 
 @dataclass(slots=True)
@@ -48,6 +48,8 @@ class OpenDevice:
     journal: Journal
     terminal: Terminal
     polls_closed: bool
+    obstacle: str
+    """Why the line was not up from the beginning, in words; empty if it was."""
 
     @property
     def line(self) -> Line:
@@ -74,7 +76,8 @@ def opened_device(
 
     While `voting`, whoever reads that there is no network reads what codes are then.
 
-    Raises Unavailable if the server cannot be reached and nothing was prepared.
+    A busy server is asked again for as long as one that does not answer. Raises Unavailable
+    if it cannot be reached, Busy if it is busy all that time, and nothing was prepared.
     """
     opened = open_home(home, passphrase(passphrase_file, "the device"))
     with opened.keystore:
@@ -88,8 +91,9 @@ def opened_device(
             try:
                 tell = partial(tell_line, voting=voting)
                 if reason is not None or offline:
-                    note(_offline(journal.waiting(), reason, voting))
-                yield _device(first, journal, channel, tell, progress)
+                    note(_down(journal.waiting(), reason, voting))
+                obstacle = "" if first.reached else _obstacle(reason)
+                yield _device(first, journal, channel, tell, progress, obstacle)
             finally:
                 journal.close()
 
@@ -117,10 +121,13 @@ class _Contact:
         return self._opened
 
     def try_to_reach(self) -> SailauError | None:
-        """Read the election from the server; None, or why not, if the home has what it takes."""
+        """Read the election from the server; None, or why not, if the home has what it takes.
+
+        Why not is Unavailable, or Busy after as long a time.
+        """
         try:
             self.reach()
-        except _NO_NETWORK as error:
+        except (Unavailable, Busy) as error:
             if self._opened is None:
                 raise
             return error
@@ -174,6 +181,7 @@ def _device(
     channel: grpc.Channel,
     tell: Callable[[LineEvent], None],
     progress: Callable[[int], None],
+    obstacle: str,
 ) -> OpenDevice:
     transcript = contact.opened.transcript
     context, keys = transcript.context, transcript.state.need_keys()
@@ -198,13 +206,13 @@ def _device(
         tell=tell,
         progress=progress,
     )
-    return OpenDevice(machine, journal, Terminal(line), contact.polls_closed)
+    return OpenDevice(machine, journal, Terminal(line), contact.polls_closed, obstacle)
 
 
 def tell_line(event: LineEvent, *, voting: bool) -> None:
     """A line on standard error about the line."""
     if event.state is LineState.DOWN:
-        note(_offline(event.waiting, event.reason, voting))
+        note(_down(event.waiting, event.reason, voting))
     elif event.state is LineState.CATCHING_UP:
         note(f"online: {waits(event.waiting)}; uploading")
     elif event.state is LineState.UP:
@@ -214,10 +222,16 @@ def tell_line(event: LineEvent, *, voting: bool) -> None:
         note(f"refused by the server, no more votes are taken: {event.reason}")
 
 
-def _offline(waiting: int, reason: SailauError | None, voting: bool) -> str:
+def _down(waiting: int, reason: SailauError | None, voting: bool) -> str:
+    """Why nothing is sent now: who reads it looks at cables only if there is no network."""
+    what = _TOO_BUSY if isinstance(reason, Busy) else "offline"
     because = f" ({reason})" if reason is not None else ""
     codes = "codes are provisional; " if voting else ""
-    return f"offline{because}: {codes}{waits(waiting)}"
+    return f"{what}{because}: {codes}{waits(waiting)}"
+
+
+def _obstacle(reason: SailauError | None) -> str:
+    return _TOO_BUSY if isinstance(reason, Busy) else _CANNOT_BE_REACHED
 
 
 def waits(number: int) -> str:

@@ -28,6 +28,7 @@ from ballotbox.service import (
     add_public,
     add_roles,
     calls_at_once,
+    shared_by_devices,
 )
 from ballotbox.store import Store
 from cli.common import counted, home_option, json_option, passphrase, passphrase_option, say
@@ -253,12 +254,13 @@ def _serve(
         port: int,
         credentials: grpc.ServerCredentials,
         services: Sequence[str],
-        followers: int,
+        streams: tuple[int, int],
         max_request: int,
         more: int = 0,
     ) -> Server:
-        """A listener with the board; each stream that follows takes a thread."""
-        threads = followers + READERS + _SPARE_THREADS + more
+        """A listener with the board; each stream, following or not, takes a thread."""
+        followers, readers = streams
+        threads = followers + readers + _SPARE_THREADS + more
         server = Server(
             f"{bind}:{port}",
             credentials,
@@ -272,18 +274,22 @@ def _serve(
             present=coordinator.present,
             notices=lambda: [*coordinator.notices(), *tabulator.notices(), *live.notices()],
             followers=followers,
+            readers=readers,
         )
         add_public(server.grpc_server, servicer)
         return server
 
     credentials = public_server_credentials(config.certificate, key)
-    public = listen(config.public_port, credentials, (), FOLLOWERS, _PUBLIC_REQUEST)
+    streams = FOLLOWERS, READERS
+    public = listen(config.public_port, credentials, (), streams, _PUBLIC_REQUEST)
     credentials = roles_server_credentials(config.certificate, key, config.authority)
-    # Every trustee follows the board for as long as it runs, and all of them together
-    # never take the threads that devices need.
-    followers = FOLLOWERS + context.trustees
-    more = context.trustees * (CALLS_PER_CALLER[Role.TRUSTEE] - 1) + calls_at_once(board)
-    roles = listen(config.roles_port, credentials, _ROLES, followers, MAX_REQUEST, more)
+    # Every trustee follows the board for as long as it runs. There are threads for every call
+    # that trustees and the administrator may make, besides those for what devices do.
+    followers = readers = shared_by_devices(context)
+    trustees = context.trustees * CALLS_PER_CALLER[Role.TRUSTEE]
+    more = trustees + CALLS_PER_CALLER[Role.ADMINISTRATOR] + calls_at_once(board)
+    streams = followers, readers
+    roles = listen(config.roles_port, credentials, _ROLES, streams, MAX_REQUEST, more)
 
     add_roles(
         roles.grpc_server,

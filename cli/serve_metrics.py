@@ -23,18 +23,24 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
 
-from prometheus_client import CollectorRegistry, Metric, ProcessCollector, start_http_server
+from prometheus_client import CollectorRegistry, Metric, ProcessCollector
 from prometheus_client.core import (
     CounterMetricFamily,
     GaugeMetricFamily,
     HistogramMetricFamily,
 )
+from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
 
-from ballotbox.addresses import host_and_port, listening
 from ballotbox.admission import Admission, Ticket
 from ballotbox.board import Board
 from ballotbox.high_water import HighWater
+from ballotbox.http_connections import Limits
+from ballotbox.web import HttpServer, listener_at
 from crypto.errors import SailauError
 from record.artifacts import Artifact
 from record.election import ElectionKeys
@@ -47,6 +53,9 @@ _GROUPS = (1, 2, 5, 10, 20, 50, 100, 200, 500)
 _SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 _MINUTE = 60
 _UNSAID = 10_000
+_LOOPBACK = "127.0.0.1"
+_LIMITS = Limits(connections=16)
+"""Whoever collects numbers comes with one connection, every few seconds."""
 
 Source = Callable[[], Iterable[Metric]]
 
@@ -175,6 +184,8 @@ def board_gauges(board: Board, high_water: HighWater) -> Source:
             phase.add_metric([one.name.lower()], int(one is state.phase))
         yield phase
         yield gauge("sailau_leads", "1 while this server may write.", int(not board.paused))
+        text = "1 while the last group could not be stored."
+        yield gauge("sailau_storing_failing", text, int(board.failing))
         known = max((head.size for head in high_water.heads()), default=0)
         text = "The largest tree that is known to be signed."
         yield gauge("sailau_high_water_size", text, known)
@@ -245,18 +256,26 @@ class CountedAdmission(Admission):
         yield gauge("sailau_admission_limit", "Ballots that may wait.", self.limit)
 
 
-class MetricsServer:
+class MetricsServer(HttpServer):
     """Answers at http://HOST:PORT/metrics until `stop`."""
 
-    def __init__(self, listen: str, metrics: ServerMetrics) -> None:
-        """Raises Malformed for an address that is none, StoreFailed if it cannot be had."""
-        host, port = host_and_port(listen, "metrics address")
-        with listening(listen, "metrics", "--metrics"):
-            self._server, self._thread = start_http_server(port, host, metrics.registry)
-        self.port: int = self._server.server_port
+    def __init__(self, listen: str, metrics: ServerMetrics, limits: Limits = _LIMITS) -> None:
+        """Begin, at HOST:PORT, or with a port alone on the loopback.
 
-    def stop(self) -> None:
-        """Stop answering."""
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
+        Raises Malformed for an address that is none, StoreFailed if it cannot be had.
+        """
+        if listen.isascii() and listen.isdigit():
+            listen = f"{_LOOPBACK}:{listen}"
+        listener = listener_at(listen, "metrics", "--metrics")
+        super().__init__(_app(metrics.registry), listener, limits, "The metrics are")
+        self.start()
+
+
+def _app(registry: CollectorRegistry) -> Starlette:
+    # Always the plain form: choosing one fails at some headers, and every program reads it.
+    encode, content_type = choose_encoder("")
+
+    def answer(_: Request) -> Response:
+        return Response(encode(registry), headers={"Content-Type": content_type})
+
+    return Starlette(routes=[Route("/{path:path}", answer, methods=["GET"])])

@@ -10,6 +10,7 @@
 | Denied | PERMISSION_DENIED |
 | Unauthenticated | UNAUTHENTICATED |
 | Unavailable | UNAVAILABLE |
+| NotNow, and what has words for clients (`told`): the server's database | UNAVAILABLE |
 | anything else | INTERNAL, without a word about it |
 
 Each status carries a google.rpc.ErrorInfo, which clients in every language can
@@ -21,6 +22,7 @@ google.rpc.RetryInfo, too: when to come again.
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -37,6 +39,8 @@ from google.rpc.status_pb2 import Status  # type: ignore[import-untyped]
 from grpc_status import rpc_status  # type: ignore[import-untyped]
 
 from crypto.errors import Malformed, NotNow, Rejected, SailauError
+
+LOGGER = logging.getLogger(__name__)
 
 M = TypeVar("M", bound=Message)
 
@@ -55,6 +59,7 @@ _ELSEWHERE = (
     "If the name has an IPv4 address, too, that did not work either: there is no server, or "
     "the one there is not of this election"
 )
+_NOT_NOW = "the server cannot store anything at the moment; try again"
 _LOST = frozenset({"Socket closed", "Connection reset by peer", "Connection reset"})
 
 
@@ -145,10 +150,14 @@ def status_of(error: SailauError) -> grpc.Status | None:
         if isinstance(error, kind):
             attached = _retry_info(error) if isinstance(error, Busy) else None
             return build_status(code, str(error), _reason(error), _metadata(error), attached)
-    if isinstance(error, NotNow):
+    told = getattr(error, "told", "")
+    if told or isinstance(error, NotNow):
         # Why is for the log: it may name files and machines.
-        problem = "the server cannot store anything at the moment; try again"
-        return build_status(grpc.StatusCode.UNAVAILABLE, problem, "Unavailable", {})
+        if not isinstance(error, NotNow) and not getattr(error, "said", False):
+            LOGGER.error("a call failed: %s", error)  # what is NotNow is logged with its call
+        problem = told or _NOT_NOW
+        metadata = {"problem": problem}
+        return build_status(grpc.StatusCode.UNAVAILABLE, problem, "Unavailable", metadata)
     return None
 
 

@@ -23,6 +23,7 @@ from crypto.errors import Malformed, NotNow, Rejected, SailauError
 from identity.roles import Identity, Role
 from rpc.caller import caller
 from rpc.errors import Busy, build_status, status_of
+from rpc.first_message import FirstMessages
 
 LOGGER = logging.getLogger(__name__)
 CODE = grpc.StatusCode
@@ -69,12 +70,14 @@ class Interceptor(grpc.ServerInterceptor):
 
     Whoever shows a certificate has at most `CALLS_PER_CALLER` calls at once; of a method
     whose requests are a stream, at most `STREAMS_IN` calls run at once. What comes beyond
-    that is answered as `Busy`. `observe` is told of each call; it must neither wait nor raise.
+    that is answered as `Busy`. A call that takes one request and gets none ends by
+    `first_messages`. `observe` is told of each call; it must neither wait nor raise.
     """
 
-    def __init__(self, observe: Observe = lambda _: None) -> None:
+    def __init__(self, first_messages: FirstMessages, observe: Observe = lambda _: None) -> None:
         self._streams_in = Places()
         self._calls = Places()
+        self._first_messages = first_messages
         self._observe = observe
 
     def intercept_service(
@@ -88,12 +91,10 @@ class Interceptor(grpc.ServerInterceptor):
             return None
         shape = (bool(handler.request_streaming), bool(handler.response_streaming))
         behaviour = _behaviour(handler)
-        # Health's Watch sends by callback and never returns an iterator.
-        if getattr(behaviour, "experimental_non_blocking", False):
-            return handler
         wrapped = self._wrap(behaviour, handler_call_details.method, shape)
         # On the wire one request is a stream of one. gRPC would wait for it in one of our
-        # threads before it asks us anything, and for ever if the client never sends it.
+        # threads before it asks us anything, and for ever if the client never sends it. So
+        # it is told that every method takes a stream, and we wait: counted, and not long.
         return BUILDERS[True, shape[1]](
             wrapped, _lenient(handler.request_deserializer), handler.response_serializer
         )
@@ -114,22 +115,28 @@ class Interceptor(grpc.ServerInterceptor):
             ):
                 yield
 
-        def decoded(requests: Iterator[Any]) -> Any:
-            return map(_decoded, requests) if streams_in else _only(requests)
+        def decoded(requests: Iterator[Any], context: grpc.ServicerContext) -> Any:
+            if streams_in:
+                return map(_decoded, requests)
+            with self._first_messages.awaited(context):
+                return _only(requests)
 
         def respond(requests: Iterator[Any], context: grpc.ServicerContext) -> Any:
             with around(context):
-                return behaviour(decoded(requests), context)
+                return behaviour(decoded(requests, context), context)
 
         def stream(requests: Iterator[Any], context: grpc.ServicerContext) -> Iterator[Any]:
             with around(context):
-                yield from behaviour(decoded(requests), context)
+                yield from behaviour(decoded(requests, context), context)
 
         return stream if streams_out else respond
 
 
 class Places:
-    """Places for everybody's own calls. Safe to use from several threads."""
+    """Places for everybody's own calls. Safe to use from several threads.
+
+    Nothing is kept of a name that has none taken: there may be any number of names.
+    """
 
     def __init__(
         self,
@@ -157,6 +164,8 @@ class Places:
         finally:
             with self._guard:
                 self._taken[name] -= 1
+                if not self._taken[name]:
+                    del self._taken[name]
 
 
 class Undecodable:
@@ -191,7 +200,10 @@ def _lenient(deserialize: Callable[[bytes], Any] | None) -> Callable[[bytes], An
 
 
 def _only(requests: Iterator[Any]) -> Any:
+    """The one request, once it is sure that there is no other."""
     for request in requests:
+        for _ in requests:
+            raise Malformed("request", "is followed by another; this method takes one")
         return _decoded(request)
     raise Malformed("request", "is missing")
 

@@ -9,6 +9,7 @@ server.stop(grace=5)
 
 from __future__ import annotations
 
+import logging
 import resource
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -17,17 +18,21 @@ from typing import Self
 
 import grpc
 
-# These two packages come without type information.
-from grpc_health.v1 import health, health_pb2, health_pb2_grpc  # type: ignore[import-untyped]
+# This package comes without type information.
 from grpc_reflection.v1alpha import reflection  # type: ignore[import-untyped]
 
 from crypto.errors import SailauError
 from rpc.credentials import MAX_REQUEST, server_options
+from rpc.first_message import FirstMessages
+from rpc.health import SERVICE_NAME, WATCHES, HealthServicer
 from rpc.interceptor import Interceptor, Observe
 
+LOGGER = logging.getLogger(__name__)
 DEFAULT_WORKERS = 16
 QUEUE_PER_WORKER = 4
 MOST_CONNECTIONS = 4096
+LAST_EVENTS = 5.0
+"""Seconds for gRPC to end what was cancelled when a listener's grace was over."""
 
 
 class ListenError(SailauError):
@@ -39,10 +44,11 @@ class Server:
 
     Every call that is running takes one of `workers` threads, a stream for as
     long as it lasts; four times as many wait, and what comes then is answered
-    RESOURCE_EXHAUSTED. So is a request of more than `max_request` bytes. Connections
-    are limited so that two listeners leave half of the process's files alone:
-    whoever opens connections to one must not keep the other, or the database, from
-    opening anything.
+    RESOURCE_EXHAUSTED. So is a request of more than `max_request` bytes. Those who
+    watch its health have threads besides. A call waits for its one request no longer
+    than `FirstMessages` says. Connections are limited so that two listeners leave half
+    of the process's files alone: whoever opens connections to one must not keep the
+    other, or the database, from opening anything.
     """
 
     grpc_server: grpc.Server
@@ -62,34 +68,38 @@ class Server:
         observe: Observe = lambda _: None,
     ) -> None:
         """Take the address (host:port); `observe` is told of each call. Raises ListenError."""
-        self._names = tuple(service_names)
-        self._pool = ThreadPoolExecutor(workers, thread_name_prefix="rpc")
+        self._pool = ThreadPoolExecutor(workers + WATCHES, thread_name_prefix="rpc")
+        self._first_messages = FirstMessages(max_request)
         self.grpc_server = grpc.server(
             self._pool,
-            interceptors=[Interceptor(observe)],
+            interceptors=[Interceptor(self._first_messages, observe)],
             options=server_options(max_request, _connections()),
-            maximum_concurrent_rpcs=workers * (1 + QUEUE_PER_WORKER),
+            maximum_concurrent_rpcs=workers * (1 + QUEUE_PER_WORKER) + WATCHES,
         )
-        self._health = health.HealthServicer()
-        self._set_health(health_pb2.HealthCheckResponse.NOT_SERVING)
-        health_pb2_grpc.add_HealthServicer_to_server(self._health, self.grpc_server)
-        names = (*self._names, health.SERVICE_NAME, reflection.SERVICE_NAME)
+        self._health = HealthServicer(service_names)
+        self._health.add_to(self.grpc_server)
+        names = (*service_names, SERVICE_NAME, reflection.SERVICE_NAME)
         reflection.enable_server_reflection(names, self.grpc_server)
         self.port = _listen(self.grpc_server, address, credentials)
 
     def start(self) -> None:
         """Begin to answer; health says SERVING for every service and for the whole."""
         self.grpc_server.start()
-        self._set_health(health_pb2.HealthCheckResponse.SERVING)
+        self._first_messages.start()
+        self._health.start()
 
     def stop(self, grace: float = 5.0) -> None:
         """Say NOT_SERVING, take no new calls, let running ones end within `grace` seconds.
 
-        Returns when all is over. Stopping twice does nothing more.
+        Returns when all is over; no client can delay that by more than `grace`.
+        Stopping twice does nothing more.
         """
-        self._health.enter_graceful_shutdown()
-        self.grpc_server.stop(grace).wait()
-        self._pool.shutdown()
+        self._health.stop()
+        ended = self.grpc_server.stop(grace).wait(grace + LAST_EVENTS)
+        if not ended:
+            LOGGER.error("calls that were cancelled have not ended; the listener is left to itself")
+        self._first_messages.stop()
+        self._pool.shutdown(wait=ended, cancel_futures=not ended)
 
     def __enter__(self) -> Self:
         self.start()
@@ -102,10 +112,6 @@ class Server:
         trace: TracebackType | None,
     ) -> None:
         self.stop()
-
-    def _set_health(self, status: health_pb2.HealthCheckResponse.ServingStatus) -> None:
-        for name in ("", *self._names):
-            self._health.set(name, status)
 
 
 def _connections() -> int:

@@ -105,6 +105,8 @@ class Tabulator:
         what = str(error) if isinstance(error, SailauError) else type(error).__name__
         frames = "".join(traceback.format_list(traceback.extract_tb(error.__traceback__)))
         LOGGER.error("the tally failed: %s\n%s", what, frames)
+        # Anybody reads the notices: of a database no more than it says for clients.
+        what = getattr(error, "told", "") or what
         self._notices = (f"The tally failed and is tried again: {what}.",)
 
     # --- closed

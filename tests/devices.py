@@ -26,12 +26,13 @@ from sqlalchemy import text
 from ballotbox.database import Database
 from ballotbox.device import DeviceMachine
 from ballotbox.journal import Journal
-from ballotbox.line import Line, LineState
+from ballotbox.line import Line, LineEvent, LineState
 from ballotbox.receipts import Receipt, ReceiptKind, make_receipt
 from ballotbox.terminal import Terminal
-from crypto.errors import SailauError
+from crypto.errors import NotNow, SailauError
 from record.artifacts import Ballot, Cast, Challenge, Device, DeviceClose
 from record.transcript import Transcript
+from rpc.errors import NotFound
 from tests.world import World
 
 KEY = bytes(range(32))
@@ -114,6 +115,8 @@ class FakeBallotBox:
         if not self.online:
             raise LineLost("nobody answers")
         self.strike("leaves")
+        if code not in self.world.state.ballots:
+            raise NotFound("no ballot with this confirmation code was submitted")
         entry = self.world.state.ballots[code]
         index = entry.index if entry.decided is None else entry.decided
         return self._receipt_of(index)
@@ -134,7 +137,10 @@ class FakeBallotBox:
             yield from answers
 
     def again(self, error: SailauError) -> float | None:
-        return 0.0 if isinstance(error, LineLost) else None
+        return 0.0 if isinstance(error, LineLost | NotNow) else None
+
+    def missing(self, error: SailauError) -> bool:
+        return isinstance(error, NotFound)
 
     def stop(self) -> None:
         pass
@@ -166,6 +172,7 @@ class Day:
         self.strike: Strike = lambda _: None
         self.box = FakeBallotBox(self.world, self._struck, window)
         self.events: list[LineState] = []
+        self.reasons: list[SailauError] = []
         self._journal: Journal | None = None
 
     def start(self, state: LineState = LineState.UP) -> None:
@@ -180,10 +187,7 @@ class Day:
         self.machine = DeviceMachine(
             self.world.context, self.world.keys, DEVICE, key, self._journal
         )
-        tell = self.events.append
-        self.line = Line(
-            self.machine, self.box, state=state, greet=self._greet, tell=lambda e: tell(e.state)
-        )
+        self.line = Line(self.machine, self.box, state=state, greet=self._greet, tell=self._tell)
         self.terminal = Terminal(self.line)
 
     def end(self) -> None:
@@ -218,6 +222,11 @@ class Day:
         assert on_record == self.messages()
         assert self.machine.waiting() == 0
         assert self.machine.outgoing() == ()
+
+    def _tell(self, event: LineEvent) -> None:
+        self.events.append(event.state)
+        if event.reason is not None:
+            self.reasons.append(event.reason)
 
     def _struck(self, point: str) -> None:
         self.strike(point)

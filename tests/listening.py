@@ -20,6 +20,7 @@ from ballotbox.service import (
     ADMINISTRATION_SERVICE,
     BALLOT_BOX_SERVICE,
     BOARD_SERVICE,
+    READERS,
     AdministrationServicer,
     BallotBoxServicer,
     BoardServicer,
@@ -27,6 +28,7 @@ from ballotbox.service import (
     add_public,
     add_roles,
 )
+from ballotbox.service.streams import UNREAD_SECONDS
 from identity.authority import Authority
 from identity.roles import Identity, Role
 from identity.tlskeys import TlsKey
@@ -80,6 +82,8 @@ class Listening:
         present: Callable[[], Sequence[int]] = tuple,
         notices: Callable[[], Sequence[str]] = tuple,
         followers: int = 4,
+        readers: int = READERS,
+        unread: float = UNREAD_SECONDS,
         add: Callable[[grpc.Server], None] | None = None,
     ) -> None:
         """`add` may add more services to the roles' listener."""
@@ -100,7 +104,14 @@ class Listening:
             [BOARD_SERVICE, BALLOT_BOX_SERVICE, ADMINISTRATION_SERVICE],
         )
         for server in (self.public, self.roles):
-            servicer = BoardServicer(board, present=present, notices=notices, followers=followers)
+            servicer = BoardServicer(
+                board,
+                present=present,
+                notices=notices,
+                followers=followers,
+                readers=readers,
+                unread=unread,
+            )
             add_public(server.grpc_server, servicer)
         add_roles(
             self.roles.grpc_server,

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 
 from crypto.errors import Rejected
 
+PROGRAM_BYTES = 16
+"""Bytes that name a program; see coordinator.proto."""
 PRESENT = 10.0
 """Seconds after which somebody who was heard from is not there any more."""
 

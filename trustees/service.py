@@ -12,6 +12,7 @@ from record.log import Log
 from rpc.caller import require
 from rpc.errors import Denied
 from sailau.v1 import coordinator_pb2, coordinator_pb2_grpc
+from trustees.attendance import PROGRAM_BYTES
 from trustees.coordinator import Coordinator
 
 SERVICE_NAME = "sailau.v1.CoordinatorService"
@@ -29,7 +30,7 @@ class CoordinatorServicer(coordinator_pb2_grpc.CoordinatorServiceServicer):
     ) -> coordinator_pb2.PostArtifactResponse:
         """Put a statement of the caller on the record."""
         i = self._caller(context)
-        self._coordinator.attend(i, request.program)
+        self._coordinator.attend(i, _program(request.program))
         artifact = self._coordinator.parse(i, request.artifact)
         named = getattr(artifact.statement, "trustee", i)
         if named != i:
@@ -40,7 +41,7 @@ class CoordinatorServicer(coordinator_pb2_grpc.CoordinatorServiceServicer):
         self, request: coordinator_pb2.AttendRequest, context: grpc.ServicerContext
     ) -> coordinator_pb2.AttendResponse:
         """Note that the caller is there; one program a trustee."""
-        self._coordinator.attend(self._caller(context), request.program)
+        self._coordinator.attend(self._caller(context), _program(request.program))
         return coordinator_pb2.AttendResponse()
 
     def PostNonceShares(
@@ -50,7 +51,7 @@ class CoordinatorServicer(coordinator_pb2_grpc.CoordinatorServiceServicer):
         trustee = self._caller(context)
         if len(request.shares) > PART:
             raise Malformed("shares", f"has {len(request.shares)} entries, more than {PART}")
-        self._coordinator.attend(trustee, request.program)
+        self._coordinator.attend(trustee, _program(request.program))
         shares = [(s.confirmation_code, s.partial_decryption) for s in request.shares]
         self._coordinator.post_nonce_shares(trustee, request.session, shares)
         return coordinator_pb2.PostNonceSharesResponse()
@@ -63,6 +64,13 @@ class CoordinatorServicer(coordinator_pb2_grpc.CoordinatorServiceServicer):
         except Rejected:
             raise Denied(f"no trustee of this election is named {name!r}") from None
         return key.index
+
+
+def _program(name: bytes) -> bytes:
+    """What tells a trustee's programs apart, if it is as long as it has to be; it is kept."""
+    if len(name) != PROGRAM_BYTES:
+        raise Malformed("program", f"has {len(name)} bytes instead of {PROGRAM_BYTES}")
+    return name
 
 
 def add_to(server: grpc.Server, servicer: CoordinatorServicer) -> None:

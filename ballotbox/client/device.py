@@ -24,7 +24,15 @@ from record.artifacts import Ballot, parse_artifact
 from record.checkpoint import parse_verifier_key
 from record.election import ElectionContext
 from record.policy import log_alone
-from rpc.errors import AlreadyDone, Busy, CallFailed, ServerFailed, Unavailable, attachment
+from rpc.errors import (
+    AlreadyDone,
+    Busy,
+    CallFailed,
+    NotFound,
+    ServerFailed,
+    Unavailable,
+    attachment,
+)
 from rpc.retry import retrying
 from sailau.v1 import ballot_box_pb2, ballot_box_pb2_grpc
 
@@ -141,6 +149,10 @@ class DeviceClient:
         if not isinstance(error, (Unavailable, Busy, ServerFailed, CallFailed, NotNow)):
             return None
         return error.retry_after if isinstance(error, Busy) else 0.0
+
+    def missing(self, error: SailauError) -> bool:
+        """Whether this error of `receipt` says that there is no such ballot."""
+        return isinstance(error, NotFound)
 
     def _decide(
         self,

@@ -10,7 +10,7 @@ from typing import Any
 import grpc
 
 from ballotbox.client.answers import ANSWER
-from crypto.errors import Rejected
+from crypto.errors import Rejected, SailauError
 from rpc.errors import Busy, Unavailable, explain
 from rpc.retry import CAP, FIRST
 from sailau.v1 import bulletin_board_pb2, bulletin_board_pb2_grpc
@@ -19,9 +19,10 @@ from sailau.v1 import bulletin_board_pb2, bulletin_board_pb2_grpc
 class ArtifactStream:
     """Pairs of index and artifact bytes, in order and without a gap; to be iterated once.
 
-    Goes on where it was when the connection is lost. Raises Unavailable if the server
-    cannot be reached for `deadline` seconds, Busy if that long it serves as many streams
-    as it can (one that follows: at once). `cancel`, from any thread, ends it.
+    Goes on where it was when the connection is lost, or when the server has ended a stream
+    that was not iterated for too long. Raises Unavailable if the server cannot be reached
+    for `deadline` seconds, Busy if that long it serves as many streams as it can (one that
+    follows: at once). `cancel`, from any thread, ends it.
     """
 
     def __init__(
@@ -63,14 +64,15 @@ class ArtifactStream:
                 if not self._follow:
                     return
             except grpc.RpcError as error:
-                known = explain(error)
+                known = _explained(error)
                 if self._stop.is_set():
                     return
                 lost_since = lost_since or time.monotonic()
                 lost_for = time.monotonic() - lost_since
-                if not isinstance(known, self._again) or lost_for + pause > self._deadline:
+                wait = max(pause, known.retry_after) if isinstance(known, Busy) else pause
+                if not isinstance(known, self._again) or lost_for + wait > self._deadline:
                     raise known from error
-                self._stop.wait(pause)
+                self._stop.wait(wait)
                 pause = min(2 * pause, CAP)
             finally:
                 if self._call is not None:
@@ -96,3 +98,10 @@ class ArtifactStream:
             self._next += 1
             self.hints = response.hints
             yield response.index, response.artifact
+
+
+def _explained(error: grpc.RpcError) -> SailauError:
+    """As `explain` does; a stream that the server has cancelled may be asked for again."""
+    if isinstance(error, grpc.Call) and error.code() is grpc.StatusCode.CANCELLED:
+        return Unavailable("the server has ended the stream: too long nobody took anything of it")
+    return explain(error)

@@ -7,6 +7,7 @@ for a second decision, whose status has a detail of its own.
     board           what anybody may ask
     ballot_box      what devices send
     administration  what administrators do
+    streams         places for those who read the board as a stream
     answers         what the three have in common: places, errors that mean "come again"
 """
 
@@ -21,6 +22,7 @@ from ballotbox.service.administration import (
 )
 from ballotbox.service.ballot_box import BALLOT_BOX_SERVICE, BallotBoxServicer, calls_at_once
 from ballotbox.service.board import BOARD_SERVICE, FOLLOWERS, READERS, BoardServicer
+from ballotbox.service.streams import shared_by_devices
 from sailau.v1 import (
     administration_pb2_grpc,
     ballot_box_pb2_grpc,
@@ -40,6 +42,7 @@ __all__ = [
     "add_public",
     "add_roles",
     "calls_at_once",
+    "shared_by_devices",
 ]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,12 +12,15 @@ from ballotbox.errors import (
     AdmissionAbandoned,
     AdmissionBusy,
     AdmissionFailed,
+    StoreError,
     StoreNotLeading,
-    StoreOutcomeUnknown,
 )
+from ballotbox.once import error_once
 from ballotbox.uploading import Stalled
 from crypto.errors import Malformed
 from rpc.errors import Busy, NotFound, Unavailable
+
+LOGGER = logging.getLogger(__name__)
 
 
 def look_up(board: Board, code: bytes) -> Found:
@@ -32,11 +36,16 @@ def look_up(board: Board, code: bytes) -> Found:
 
 @contextmanager
 def available() -> Iterator[None]:
-    """A board that another server writes to, or that cannot tell yet, is asked again."""
+    """What is wrong with the database is told in words for clients, and logged once.
+
+    Raises Unavailable then: whoever asks comes again, and keeps what it has.
+    """
     try:
         yield
-    except (StoreNotLeading, StoreOutcomeUnknown) as error:
-        raise Unavailable(str(error), "Try again in a second.") from None
+    except StoreError as error:
+        if not isinstance(error, StoreNotLeading):
+            error_once(LOGGER, "a call failed", error)
+        raise Unavailable(error.told) from None
 
 
 @contextmanager

@@ -654,7 +654,7 @@ def test_nothing_is_taken_before_the_polls_open(tmp_path: Path) -> None:
     )
     for data in world.data():
         board.append(data)
-    with pytest.raises(Rejected, match="wait until the polls open") as caught:
+    with pytest.raises(Rejected, match="Wait until the polls open") as caught:
         board.append(world.sign(device_statement(world, "ballot-box-1")).data)
     assert caught.value.check == "R.order"
     board.append(world.append(world.keys.opening()).data)

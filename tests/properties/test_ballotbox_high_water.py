@@ -11,7 +11,13 @@ from typing import Any
 import pytest
 
 from ballotbox.board import Board
-from ballotbox.errors import StoreDamaged, StoreFailed, StoreNotLeading, StoreOutcomeUnknown
+from ballotbox.errors import (
+    StoreContradicted,
+    StoreDamaged,
+    StoreFailed,
+    StoreNotLeading,
+    StoreOutcomeUnknown,
+)
 from ballotbox.high_water import HighWater
 from ballotbox.store import SqliteStore
 from cli.serve_recovery import recover
@@ -238,8 +244,60 @@ def test_what_a_witness_reports_stops_the_signing(home: Home) -> None:
     high_water.report("the witness north", home.board.size())
     home.submit()
     high_water.report("the witness north", home.board.size() + 1)
-    with pytest.raises(StoreDamaged, match="the witness north"):
+    size, head = home.board.size(), home.board.head()
+    for _ in range(2):
+        with pytest.raises(StoreContradicted, match="the witness north"):
+            home.submit()
+        assert (home.board.size(), home.board.head()) == (size, head)
+        assert len(home.board.read_bytes(0, size + 1)) == size
+        assert home.board.wait(size, 0.01) == size
+    (notice,) = home.board.notices()
+    assert "older copy" in notice
+
+
+def test_a_contradiction_reads_nothing_anew(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever sends is turned away before anything is proved, taken or read."""
+    home.board._high_water.report("the witness north", home.board.size() + 1)
+
+    def read(*_: object) -> None:
+        raise AssertionError("the whole log was read for one call")
+
+    monkeypatch.setattr(home.store, "read", read)
+    monkeypatch.setattr(home.board._admission, "submit", read)
+    with pytest.raises(StoreContradicted):
         home.submit()
+
+
+def test_a_log_that_was_read_anew_beside_another_one_signs_nothing(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where the other tree is a smaller one, which nobody looks at before a signature."""
+    size = home.board.size()
+    home.board._high_water.report("the witness north", size - 1, bytes(32))
+
+    def full(*_: object) -> None:
+        raise StoreFailed("the disk is full")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(home.store, "append", full)
+        with pytest.raises(StoreFailed):
+            home.submit()
+    assert home.board.size() == size
+    with pytest.raises(StoreContradicted, match="not those of the witness north"):
+        home.submit()
+    assert "not the log that was signed" in home.board.notices()[0]
+
+
+def test_a_lead_that_comes_back_to_an_older_copy_is_not_taken(home: Home) -> None:
+    """Another server may have signed more: this one ends, as it would not start."""
+    home.board.pause()
+    second = home.open_board()
+    second.append(home.world.append(encrypt(home.world, FULL).ballot).data)
+    home.board._high_water.report("the witness north", second.size() + 1)
+    assert "does not write now" in home.board.notices()[0]
+    with pytest.raises(StoreContradicted, match="the witness north"):
+        home.board.resume()
+    assert home.board.paused
 
 
 def test_proofs_hold_for_every_size(home: Home) -> None:

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ballotbox.challenges import audit
-from ballotbox.errors import NotConnected
+from ballotbox.errors import BallotLost, NotConnected
 from ballotbox.journal import Kind
 from ballotbox.line import FEW, LineState
 from crypto.errors import Rejected
@@ -21,7 +21,7 @@ from crypto.parameters import TOY
 from record.artifacts import Ballot, DeviceMissing
 from record.hints import parse_hints
 from record.state import Status
-from tests.devices import DEVICE, Day, Killed, LineLost
+from tests.devices import DEVICE, Day, Killed, LineLost, fresh
 from tests.system.programs import PATIENCE, wait_until
 from tests.world import World
 
@@ -458,4 +458,77 @@ def test_a_ballot_is_answered_by_its_own_receipt(tmp_path: Path) -> None:
     assert isinstance(artifact, Ballot)
     assert artifact.confirmation_code == code
     assert day.journal.find(Kind.CLOSE) is None
+    day.end()
+
+
+# --- a server that was put back to an older copy
+
+
+def put_back(day: Day, size: int) -> World:
+    """The server has the first `size` artifacts alone; returns the world with all."""
+    all_of_it, older = day.world, fresh(toy_world())
+    for artifact in all_of_it.artifacts[len(older.artifacts) : size]:
+        older.append_artifact(artifact)
+    serve(day, older)
+    return all_of_it
+
+
+def serve(day: Day, world: World) -> None:
+    """From now on the server has this."""
+    day.world = day.box.world = world
+    day.box._known = {artifact.data: i for i, artifact in enumerate(world.artifacts)}
+
+
+@pytest.mark.parametrize("program", ["started again", "running", "down meanwhile"])
+def test_a_server_that_lost_a_ballot_refuses_nobody(tmp_path: Path, program: str) -> None:
+    """The device names the ballot, works provisionally, and brings all over once it is back."""
+    day = Day(toy_world(), tmp_path)
+    day.start()
+    day.terminal.begin()
+    submit(day)
+    size = len(day.world.artifacts)
+    lost = submit(day)
+    whole = put_back(day, size)
+    if program == "started again":
+        day.end()
+        day.start()
+        day.terminal.begin()
+        assert day.events == [LineState.DOWN]
+    elif program == "down meanwhile":
+        lose(day)
+        submit(day)
+        day.box.online = True
+        assert not day.line.catch_up()
+    code, receipt = day.terminal.submit("centre", "full", {})
+    assert receipt is None
+    assert day.machine.status(code).index is None
+    assert day.events == [LineState.DOWN]
+    if program != "down meanwhile":
+        (reason,) = day.reasons
+        assert isinstance(reason, BallotLost)
+        assert lost.hex() in str(reason)
+        assert "tell the administrator" in str(reason)
+    assert not day.line.catch_up()
+    assert len(day.world.artifacts) == size
+    day.line.check()  # nothing was refused for good
+    serve(day, whole)
+    assert day.line.catch_up()
+    day.check_complete()
+    day.end()
+
+
+def test_a_server_that_lost_a_decision_is_told_as_well(tmp_path: Path) -> None:
+    """The ballot is there, and whether it counts is not."""
+    day = Day(toy_world(), tmp_path)
+    day.start()
+    day.terminal.begin()
+    code = submit(day)
+    size = len(day.world.artifacts)
+    assert day.terminal.cast(code) is not None
+    put_back(day, size)
+    day.end()
+    day.start()
+    day.terminal.begin()
+    assert [type(reason) for reason in day.reasons] == [BallotLost]
+    assert day.terminal.submit("centre", "full", {})[1] is None
     day.end()

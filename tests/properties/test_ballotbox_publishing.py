@@ -460,6 +460,24 @@ def test_a_file_that_grows_while_it_is_sent_keeps_its_length(served: tuple[Path,
     assert get(f"{url}/checkpoint").status == 200
 
 
+def test_what_cannot_be_read_is_not_said_to_be_missing(
+    served: tuple[Path, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A monitor would take it for a part of the record that is kept back."""
+    directory, url = served
+
+    def too_many(self: Path, *_: object) -> object:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "open", too_many)
+        answer = get(f"{url}/checkpoint")
+    assert (answer.status, answer.headers["Cache-Control"]) == (503, "no-store")
+    (directory / "checkpoint").unlink()
+    (directory / "checkpoint").mkdir()
+    assert get(f"{url}/checkpoint").status == 404
+
+
 def test_addresses_that_are_none(tmp_path: Path) -> None:
     """Malformed, or in use."""
     for wrong in ("8080", ":8080", "host:", "127.0.0.1:99999"):

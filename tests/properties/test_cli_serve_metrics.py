@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import socket
+import threading
 from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, suppress
 from pathlib import Path
-from urllib.request import urlopen
+from urllib.request import Request, urlopen
 
 import pytest
 from prometheus_client import Metric, generate_latest
@@ -13,6 +16,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from ballotbox.board import Board
 from ballotbox.errors import StoreFailed
 from ballotbox.high_water import HighWater
+from ballotbox.http_connections import Limits
 from ballotbox.store import SqliteStore
 from cli.serve_metrics import (
     CountedAdmission,
@@ -180,9 +184,48 @@ def test_over_http() -> None:
     with pytest.raises(StoreFailed, match="another program .* --metrics"):
         MetricsServer(f"127.0.0.1:{server.port}", metrics)
     server.stop()
-    for wrong in ("9464", "host:", "host:70000", ":1"):
+    for wrong in ("", "host:", "host:70000", ":1", "70000"):
         with pytest.raises(Malformed):
             MetricsServer(wrong, metrics)
+
+
+def test_a_port_alone_is_of_the_loopback() -> None:
+    """Whoever wants others to read the numbers says so."""
+    server = MetricsServer("0", ServerMetrics())
+    assert server.url == f"http://127.0.0.1:{server.port}"
+    server.stop()
+
+
+def test_slow_readers_have_neither_threads_nor_all_places() -> None:
+    """Half a request each: they make room for one that is whole."""
+    metrics = ServerMetrics()
+    server = MetricsServer("127.0.0.1:0", metrics)
+    before = threading.active_count()
+    with ExitStack() as stack:
+        stack.callback(server.stop)
+        for _ in range(100):
+            one = stack.enter_context(socket.create_connection(("127.0.0.1", server.port), 30))
+            with suppress(OSError):
+                one.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\n")
+        with urlopen(f"http://127.0.0.1:{server.port}/metrics", timeout=30) as answer:
+            assert answer.headers["Content-Type"].startswith("text/plain; version=0.0.4")
+            assert b"sailau_group_age_seconds" in answer.read()
+        assert threading.active_count() <= before + 2
+        assert len(server._server.places._taken) <= 16
+
+
+def test_a_slow_request_for_numbers_ends() -> None:
+    """It is closed; what is asked for in a form of its own is answered in ours."""
+    server = MetricsServer("127.0.0.1:0", ServerMetrics(), Limits(request_seconds=1))
+    with ExitStack() as stack:
+        stack.callback(server.stop)
+        one = stack.enter_context(socket.create_connection(("127.0.0.1", server.port), 30))
+        one.sendall(b"GET /metrics")
+        assert one.recv(1000) == b""
+        url = f"http://127.0.0.1:{server.port}/metrics"
+        for kind in ("application/openmetrics-text;version=zz", "\xff"):
+            with urlopen(Request(url, headers={"Accept": kind}), timeout=30) as answer:
+                assert answer.status == 200
 
 
 def test_a_refused_ballot_is_counted_too() -> None:

@@ -176,7 +176,7 @@ def test_calls_before_the_opening_and_after_the_close_are_refused(tmp_path: Path
     with polls.listening:
         client = polls.device_client()
         administration = polls.administration_client()
-        with pytest.raises(Rejected, match="wait until the polls open") as caught:
+        with pytest.raises(Rejected, match="Wait until the polls open") as caught:
             client.register(world.sign(device_statement(world, DEVICE)).data)
         assert caught.value.check == "R.order"
         administration.publish(world.append(world.keys.opening()).data)
@@ -188,7 +188,7 @@ def test_calls_before_the_opening_and_after_the_close_are_refused(tmp_path: Path
         administration.publish(missing)
         administration.publish(world.append(world.state.counts()).data)
         size = polls.board.size()
-        with pytest.raises(Rejected, match="the polls are closed") as caught:
+        with pytest.raises(Rejected, match="The polls are closed") as caught:
             client.submit(late)
         assert caught.value.check == "R.after-close"
         assert polls.board.size() == size

@@ -102,6 +102,7 @@ def test_a_full_disk(disk: Callable[[str], tuple[LivePlace, Disk]]) -> None:
         voters = voting(live, server)
         full.fill()
         server.until(lambda: "disk is full" in server.err.read_text())
+        wait_until(lambda: any("cannot be written" in n for n in live.place.status().notices))
         answers = voters.answers()  # before the record, which may have grown a little meanwhile
         with live.place.board() as board:
             check_receipts(list(board.read()), answers)

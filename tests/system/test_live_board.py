@@ -209,7 +209,7 @@ def test_settings_that_are_none(live: LivePlace) -> None:
             ({"publish": 7}, "publish"),
             ({"policy": "policy"}, "newline"),
             ({"policy": "nowhere"}, "No such file"),
-            ({"policy": "bare"}, "begin it with https://"),
+            ({"policy": "bare"}, "Begin it with https://"),
             ({"database": "postgresql://b:secret-word@db/x"}, "service=NAME"),
             ({"database": "service=a", "database_file": "dsn"}, "both"),
             ({"http": "8080"}, "HOST:PORT"),

@@ -7,10 +7,12 @@ import http.client
 import json
 import random
 import shlex
+import socket
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -206,6 +208,17 @@ def test_a_witness_asked_for_too_much(witness: Witnessing) -> None:
         connection = witness.connect()
         connection.request(method, path)
         assert connection.getresponse().status == status
+
+
+def test_slow_connections_make_room_at_a_witness(witness: Witnessing) -> None:
+    """Hundreds that send half a request, or nothing, keep no log waiting."""
+    with ExitStack() as stack:
+        for half in 300 * (b"POST /add-checkpoint HTTP/1.1\r\n", b""):
+            one = stack.enter_context(socket.create_connection(witness.address, 60))
+            with suppress(OSError):  # closed already
+                one.sendall(half)
+        assert witness.ask(add_checkpoint(0, 5))[0] == 200
+        assert len(list(Path(f"/proc/{witness.program.pid}/fd").iterdir())) < 300
 
 
 def test_two_requests_at_once(witness: Witnessing) -> None:

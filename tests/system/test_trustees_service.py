@@ -413,9 +413,12 @@ def shared(
 
 
 def a_client(
-    server: Server, role: Role = Role.TRUSTEE, name: str = "trustee-1"
+    server: Server,
+    role: Role = Role.TRUSTEE,
+    name: str = "trustee-1",
+    program: bytes | None = None,
 ) -> CoordinatorClient:
-    return CoordinatorClient(server.listening.role_channel(role, name))
+    return CoordinatorClient(server.listening.role_channel(role, name), program)
 
 
 def test_only_trustees(shared: Server) -> None:
@@ -496,6 +499,24 @@ def test_another_program(shared: Server) -> None:
         with pytest.raises(Rejected) as caught:
             call()
         assert caught.value.check == "R.program"
+    assert shared.board.size() == 1
+
+
+@pytest.mark.parametrize("size", [0, 1, 15, 17, 1_900_000])
+def test_a_program_is_named_by_16_bytes(shared: Server, size: int) -> None:
+    """In each call: what is told apart is kept, and so it has a size. Nothing else is looked at."""
+    client = a_client(shared, program=bytes(size))
+    data = shared.world.sign(KeyCommitment(1, bytes(32))).data
+    calls: tuple[Callable[[], object], ...] = (
+        client.attend,
+        partial(client.post_artifact, data),
+        partial(client.post_nonce_shares, PostNonceShares(1, ((bytes(32), bytes(32)),))),
+    )
+    for call in calls:
+        with pytest.raises(Malformed, match=f"{size} bytes instead of 16") as caught:
+            call()
+        assert caught.value.field == "program"
+    assert shared.coordinator.present() == ()
     assert shared.board.size() == 1
 
 
