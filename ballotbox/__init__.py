@@ -16,7 +16,8 @@ On the server:
   device (`fair_queue`); `board` orders what is accepted (`arrivals`) in groups
   (`sequencer`) and publishes it, `store` keeps it on the disk, from which it is read
   again (`folding`); `uploading` takes a device's backlog in;
-- `issuing` makes receipts, `publishing` and `web` give the record to the world,
+- `issuing` makes receipts, `publishing` and `web` give the record to the world (as many
+  at once as `http_connections` says),
   `witnesses` asks for cosignatures (`witness_calls`), `high_water` keeps the log from
   forking.
 

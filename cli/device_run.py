@@ -71,6 +71,8 @@ def run(
     in:   {"unit": "almaty-1", "selections": {"president": {"baimenov": 1}}, "then": "cast"}
     out:  {"confirmation_code": "...", "status": "cast", "index": 17, "receipt": {...}}
 
+    "index" is the ballot's place on the record (a receipt's own is that of the decision);
+    "display" is the code in groups, for people.
     "style" may be left out where the unit has one ballot style; "then" is cast,
     challenge or abandon, and an order without it is refused. Options that are not named
     get 0. A line that cannot be encrypted is answered with {"error": ...} and the next

@@ -96,7 +96,7 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
     help="Fill up an older copy of the database from this published record first.",
 )
 @click.option("--reason", metavar="TEXT", help="Why it is started now; it goes on the record.")
-@click.option("--metrics", metavar="HOST:PORT", help="Answer Prometheus there, at /metrics.")
+@click.option("--metrics", metavar="[HOST:]PORT", help="Answer Prometheus there, at /metrics.")
 @click.option(
     "--log-format",
     type=click.Choice([JSON, CONSOLE]),

@@ -199,6 +199,13 @@ def explain(error: grpc.RpcError) -> SailauError:
     return known
 
 
+def explain_stream(error: grpc.RpcError) -> SailauError:
+    """As `explain` does; a stream that the server has cancelled may be asked for again."""
+    if isinstance(error, grpc.Call) and error.code() is grpc.StatusCode.CANCELLED:
+        return Unavailable("the server has ended the stream: too long nobody took anything of it")
+    return explain(error)
+
+
 def _explain(error: grpc.Call) -> SailauError:
     code, message = error.code(), clean(error.details() or "")
     info = _error_info(error)

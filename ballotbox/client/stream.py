@@ -10,8 +10,8 @@ from typing import Any
 import grpc
 
 from ballotbox.client.answers import ANSWER
-from crypto.errors import Rejected, SailauError
-from rpc.errors import Busy, Unavailable, explain
+from crypto.errors import Rejected
+from rpc.errors import Busy, Unavailable, explain_stream
 from rpc.retry import CAP, FIRST
 from sailau.v1 import bulletin_board_pb2, bulletin_board_pb2_grpc
 
@@ -64,7 +64,7 @@ class ArtifactStream:
                 if not self._follow:
                     return
             except grpc.RpcError as error:
-                known = _explained(error)
+                known = explain_stream(error)
                 if self._stop.is_set():
                     return
                 lost_since = lost_since or time.monotonic()
@@ -98,10 +98,3 @@ class ArtifactStream:
             self._next += 1
             self.hints = response.hints
             yield response.index, response.artifact
-
-
-def _explained(error: grpc.RpcError) -> SailauError:
-    """As `explain` does; a stream that the server has cancelled may be asked for again."""
-    if isinstance(error, grpc.Call) and error.code() is grpc.StatusCode.CANCELLED:
-        return Unavailable("the server has ended the stream: too long nobody took anything of it")
-    return explain(error)

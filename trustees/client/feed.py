@@ -8,7 +8,14 @@ import threading
 import grpc
 
 from crypto.errors import Rejected, SailauError
-from rpc.errors import Denied, Unauthenticated, Unavailable, WrongServer, explain, explained
+from rpc.errors import (
+    Denied,
+    Unauthenticated,
+    Unavailable,
+    WrongServer,
+    explain_stream,
+    explained,
+)
 from sailau.v1 import bulletin_board_pb2, bulletin_board_pb2_grpc
 from trustees.client.calls import CoordinatorClient
 
@@ -53,7 +60,7 @@ class Feed:
             try:
                 problem: SailauError = self._follow()
             except grpc.RpcError as error:
-                problem = explain(error)
+                problem = explain_stream(error)
                 if isinstance(problem, Denied | Unauthenticated):
                     self.failure = problem
                     return
