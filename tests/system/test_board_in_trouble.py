@@ -355,6 +355,7 @@ class Restored:
         return result.out, result.err
 
 
+@pytest.mark.slow
 def test_a_witness_that_comes_back_stops_an_older_copy(at: Callable[[str], Place]) -> None:
     """Status says what to do, the record may be read, devices go on; so says `serve --check`."""
     live = LivePlace(at("open"))

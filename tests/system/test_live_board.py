@@ -161,6 +161,7 @@ def _stored(database: Path) -> int:
         return int(connection.execute("SELECT count(*) FROM artifacts").fetchone()[0])
 
 
+@pytest.mark.slow
 def test_kills_leave_files_and_database_that_agree(live: LivePlace) -> None:
     """SIGKILL at any moment while trustees drive the ceremony, and the mirror is content."""
     dice = random.Random(4)
