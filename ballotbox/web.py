@@ -40,9 +40,10 @@ _INDEX = r"(?:x[0-9]{3}/)*[0-9]{3}"
 _WIDTH = r"\.p/(?:[1-9][0-9]?|1[0-9]{2}|2[0-4][0-9]|25[0-5])"
 # What a record has (docs/record.md, "The log"): no other path leads to a file.
 _FILES = re.compile(
-    rf"checkpoint|tile/(?:entries|[0-9]{{1,2}})/{_INDEX}(?:{_WIDTH})?|artifacts/{_INDEX}"
+    rf"checkpoint|tile/(?:entries|[0-9]{{1,2}})/{_INDEX}(?:{_WIDTH})?|(?:artifacts|hints)/{_INDEX}"
 )
-_ENTRIES, _ARTIFACTS, _CHECKPOINT = "tile/entries/", "artifacts/", "checkpoint"
+_ENTRIES, _CHECKPOINT = "tile/entries/", "checkpoint"
+_APPENDED = ("artifacts/", "hints/")
 _FOR_EVER = "public, max-age=31536000, immutable"
 _SHORT = "public, max-age=1, must-revalidate"
 _NOT_KEPT = {"Cache-Control": "no-store"}
@@ -111,7 +112,7 @@ def _answer(request: Request, place: Path, path: str) -> Response:
     if squeezed:
         headers["Content-Encoding"] = "gzip"
         return Response(gzip.compress(place.read_bytes(), 6, mtime=0), 200, headers, kind)
-    if path.startswith(_ARTIFACTS) and "range" not in request.headers:
+    if path.startswith(_APPENDED) and "range" not in request.headers:
         # It may grow while it is sent: no more than the length that was promised.
         headers |= {"Content-Length": str(found.st_size), "Accept-Ranges": "bytes"}
         return StreamingResponse(_first_bytes(place, found.st_size), 200, headers, kind)
@@ -148,8 +149,8 @@ def _tags(header: str) -> set[str]:
 
 
 def _cache_control(path: str) -> str:
-    """Tiles and bundles never change, partial ones neither; the two others grow."""
-    growing = path == _CHECKPOINT or path.startswith(_ARTIFACTS)
+    """Tiles and bundles never change, partial ones neither; all others grow."""
+    growing = path == _CHECKPOINT or path.startswith(_APPENDED)
     return _SHORT if growing else _FOR_EVER
 
 

@@ -353,6 +353,8 @@ def served(tmp_path: Path) -> Iterator[tuple[Path, str]]:
     ArchiveWriter(directory, KEY).write(artifacts(300), lambda _: note(300))
     (directory / ".checkpoint.tmp").write_text("half")
     (directory / "notes.txt").write_text("private")
+    (directory / "hints").mkdir(exist_ok=True)
+    (directory / "hints/001").write_bytes(bytes(2000))
     (tmp_path / "secret").write_text("secret")
     server = WebServer(directory, "127.0.0.1:0")
     server.start()
@@ -379,10 +381,10 @@ def wait_until(found: Callable[[], T]) -> T:
 def test_every_file_of_the_record_is_served(served: tuple[Path, str]) -> None:
     """As it is, with a content type, a tag and how long it may be kept."""
     directory, url = served
-    for path in [*expected_files(300), "checkpoint"]:
+    for path in [*expected_files(300), "hints/001", "checkpoint"]:
         answer = get(f"{url}/{path}")
         assert (answer.status, answer.data) == (200, (directory / path).read_bytes())
-        growing = path == "checkpoint" or path.startswith("artifacts/")
+        growing = path == "checkpoint" or path.startswith(("artifacts/", "hints/"))
         assert ("immutable" in answer.headers["Cache-Control"]) is not growing
         kind = "text/plain; charset=utf-8" if path == "checkpoint" else "application/octet-stream"
         assert answer.headers["Content-Type"] == kind
