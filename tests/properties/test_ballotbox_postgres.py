@@ -10,7 +10,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -360,7 +360,7 @@ class Proxy:
             threading.Thread(target=self._relay, args=(client, server), daemon=True).start()
 
     def _relay(self, client: socket.socket, server: socket.socket) -> None:
-        with client, server:
+        with client, server, suppress(OSError):  # either may end at any moment
             while True:
                 for source in select.select([client, server], [], [])[0]:
                     data = source.recv(1 << 16)
