@@ -17,6 +17,7 @@ from rpc.errors import (
     Unavailable,
     WrongServer,
     explain,
+    explain_stream,
     status_of,
 )
 from rpc.retry import retrying
@@ -190,3 +191,12 @@ def test_a_client_comes_again_when_it_was_told_to() -> None:
     with pytest.raises(Busy):
         run(5.0)
     assert slept == [3.0]
+
+
+def test_a_stream_that_the_server_has_ended() -> None:
+    """May be asked for again; any other call that ends so has failed."""
+    ended = Failed(grpc.StatusCode.CANCELLED, "Cancelled")
+    assert isinstance(explain_stream(ended), Unavailable)
+    assert not isinstance(explain(ended), Unavailable)
+    lost = Failed(grpc.StatusCode.PERMISSION_DENIED, "no")
+    assert type(explain_stream(lost)) is type(explain(lost))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 from google.rpc.error_details_pb2 import ErrorInfo  # type: ignore[import-untyped]
 from grpc_status import rpc_status  # type: ignore[import-untyped]
 
+from ballotbox import workers
 from ballotbox.admission import Admission
 from ballotbox.board import Board
 from ballotbox.client import AdministrationClient, BoardClient, DeviceClient
@@ -21,6 +23,7 @@ from crypto.parameters import TOY
 from identity.roles import Role
 from record.artifacts import Ballot
 from record.artifacts import Role as SigningRole
+from record.proofs import verify_ballots
 from record.state import Phase
 from sailau.v1 import ballot_box_pb2_grpc
 from tests.ballots import Plain, device_statement, encrypt
@@ -82,6 +85,19 @@ class Polls:
         client.submit(artifact.data)
         assert isinstance(artifact.statement, Ballot)
         return artifact.statement
+
+
+def hold_proofs(monkeypatch: pytest.MonkeyPatch) -> tuple[threading.Event, threading.Event]:
+    """Let the check of proofs wait: set when one has been entered, and to be set to go on."""
+    entered, leave = threading.Event(), threading.Event()
+
+    def slowly(*arguments: Any) -> Any:
+        entered.set()
+        assert leave.wait(PATIENCE)
+        return verify_ballots(*arguments)
+
+    monkeypatch.setattr(workers, "verify_ballots", slowly)
+    return entered, leave
 
 
 def failure(call: Callable[[], object]) -> tuple[grpc.StatusCode, ErrorInfo]:

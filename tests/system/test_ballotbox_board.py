@@ -9,7 +9,6 @@ from typing import Any
 import grpc
 import pytest
 
-from ballotbox import workers
 from ballotbox.board import Board
 from ballotbox.client import BoardClient
 from ballotbox.store import SqliteStore
@@ -21,7 +20,7 @@ from sailau.v1 import bulletin_board_pb2, bulletin_board_pb2_grpc
 from tests.ballots import device_statement
 from tests.listening import Listening
 from tests.ports import free_port
-from tests.system.polls import DEVICE, Polls, failure
+from tests.system.polls import DEVICE, Polls, failure, hold_proofs
 from tests.system.programs import PATIENCE, wait_until
 
 pytestmark = pytest.mark.system
@@ -48,14 +47,7 @@ def test_reading_goes_on_while_a_ballot_is_checked(
     shared: Polls, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Proofs are checked outside of every lock that readers need."""
-    entered, leave = threading.Event(), threading.Event()
-
-    def slowly(*_: Any) -> list[None]:
-        entered.set()
-        assert leave.wait(PATIENCE)
-        return [None]
-
-    monkeypatch.setattr(workers, "verify_ballots", slowly)
+    entered, leave = hold_proofs(monkeypatch)
     submitting = threading.Thread(target=shared.submit, args=(shared.device_client(),))
     submitting.start()
     assert entered.wait(PATIENCE)

@@ -11,7 +11,6 @@ import grpc
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from ballotbox import workers
 from ballotbox.client import DeviceClient
 from ballotbox.receipts import ReceiptKind, make_receipt
 from crypto.errors import Rejected, SailauError
@@ -19,11 +18,10 @@ from crypto.parameters import TOY
 from identity.roles import Role
 from record.artifacts import Cast
 from record.checkpoint import parse_checkpoint, sign_checkpoint
-from record.proofs import verify_ballots
 from rpc.errors import Busy, explained
 from sailau.v1 import ballot_box_pb2, ballot_box_pb2_grpc
 from tests.ballots import device_statement, encrypt, rehashed
-from tests.system.polls import DEVICE, FULL, Polls, failure
+from tests.system.polls import DEVICE, FULL, Polls, failure, hold_proofs
 from tests.system.programs import PATIENCE
 from tests.world import World
 
@@ -161,15 +159,7 @@ def test_a_full_queue_is_told_and_the_ballot_is_taken_later(
     shared: Polls, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """RESOURCE_EXHAUSTED; the chain is not disturbed."""
-    entered, leave = threading.Event(), threading.Event()
-    real = verify_ballots
-
-    def slowly(*arguments: Any) -> Any:
-        entered.set()
-        assert leave.wait(PATIENCE)
-        return real(*arguments)
-
-    monkeypatch.setattr(workers, "verify_ballots", slowly)
+    entered, leave = hold_proofs(monkeypatch)
     client = shared.device_client()
     rival = shared.world.sign(encrypt(shared.world, FULL).ballot).data
     size = shared.board.size()

@@ -11,7 +11,7 @@ from typing import Any
 import grpc
 import pytest
 
-from ballotbox import uploading, workers
+from ballotbox import uploading
 from ballotbox.admission import Admission, Ticket
 from ballotbox.arrivals import Accepted, Arrival
 from ballotbox.errors import AdmissionAbandoned
@@ -20,13 +20,12 @@ from crypto.errors import Rejected
 from identity.roles import Role
 from record.artifacts import Artifact, Ballot, Cast, Challenge
 from record.election import ElectionKeys
-from record.proofs import verify_ballots
 from record.state import Status
 from rpc.credentials import MAX_REQUEST
 from rpc.errors import Busy, explain
 from sailau.v1 import ballot_box_pb2, ballot_box_pb2_grpc
 from tests.ballots import close_statement, device_statement, encrypt
-from tests.system.polls import DEVICE, FULL, Polls, failure
+from tests.system.polls import DEVICE, FULL, Polls, failure, hold_proofs
 from tests.system.programs import PATIENCE, wait_until
 
 pytestmark = pytest.mark.system
@@ -248,15 +247,7 @@ def test_a_call_that_is_cancelled_leaves_what_it_has_answered(
 ) -> None:
     """What is stored is a beginning of what was sent; the next upload finishes it."""
     artifacts = day(polls, 6)
-    entered, leave = threading.Event(), threading.Event()
-    real = verify_ballots
-
-    def slowly(*arguments: Any) -> Any:
-        entered.set()
-        assert leave.wait(PATIENCE)
-        return real(*arguments)
-
-    monkeypatch.setattr(workers, "verify_ballots", slowly)
+    entered, leave = hold_proofs(monkeypatch)
     call = polls.ballot_box.Upload(map(request, artifacts), timeout=PATIENCE)
     assert entered.wait(PATIENCE)
     call.cancel()
